@@ -1,0 +1,68 @@
+//! Every ceiling on user input, in one table. Sources: CloudFront's published quotas where it has one.
+
+use std::time::Duration;
+
+/// Size of an encoded distribution config.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// Size of any gRPC message, in either direction.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// Distributions' share of one part of a sync `Update`, so that the part stays well below [`GRPC_MESSAGE_BYTES_MAX`].
+pub const SYNC_PART_BYTES_MAX: usize = 2 << 20;
+/// Violations listed for one config; the rest are counted.
+pub const VIOLATIONS_MAX: usize = 100;
+
+/// Characters of a caller reference.
+pub const CALLER_REFERENCE_CHARS_MAX: usize = 128;
+/// Characters of a comment. CloudFront: 128.
+pub const COMMENT_CHARS_MAX: usize = 128;
+/// Aliases of a distribution. CloudFront: 100.
+pub const ALIASES_MAX: usize = 100;
+/// Characters of a host name (RFC 1035 section 2.3.4, without the root dot).
+pub const HOST_NAME_CHARS_MAX: usize = 253;
+/// Characters of one label of a host name (RFC 1035 section 2.3.4).
+pub const HOST_LABEL_CHARS_MAX: usize = 63;
+/// Characters of a default root object. CloudFront: 255.
+pub const DEFAULT_ROOT_OBJECT_CHARS_MAX: usize = 255;
+
+/// Origins of a distribution. CloudFront: 100.
+pub const ORIGINS_MAX: usize = 100;
+/// Characters of an origin id. CloudFront: 128.
+pub const ORIGIN_ID_CHARS_MAX: usize = 128;
+/// Characters of an origin path. CloudFront: 255.
+pub const ORIGIN_PATH_CHARS_MAX: usize = 255;
+/// Custom headers of an origin. CloudFront: 30.
+pub const CUSTOM_HEADERS_MAX: usize = 30;
+/// Characters of a custom header's name. CloudFront: 256.
+pub const CUSTOM_HEADER_NAME_CHARS_MAX: usize = 256;
+/// Characters of a custom header's value. CloudFront: 1,783.
+pub const CUSTOM_HEADER_VALUE_CHARS_MAX: usize = 1783;
+/// Characters of all custom header names and values of an origin together. CloudFront: 10,240.
+pub const CUSTOM_HEADERS_CHARS_MAX: usize = 10_240;
+/// Tries to connect to an origin. CloudFront: 3.
+pub const CONNECTION_ATTEMPTS_MAX: u32 = 3;
+/// Range of an origin's connection timeout. CloudFront: 1 to 10 s.
+pub const CONNECTION_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// Range of an origin's response timeout. CloudFront: 1 to 120 s.
+pub const RESPONSE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+/// Range of an origin's keep-alive timeout. CloudFront: 1 to 120 s.
+pub const KEEPALIVE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+/// Characters of a bucket name (Amazon S3: 3 to 63).
+pub const BUCKET_CHARS: (usize, usize) = (3, 63);
+
+/// Path-pattern behaviors of a distribution. CloudFront: 75.
+pub const BEHAVIORS_MAX: usize = 75;
+/// Characters of a path pattern. CloudFront: 255.
+pub const PATH_PATTERN_CHARS_MAX: usize = 255;
+/// Names of one kind (headers, cookies, query strings) in a cache policy. CloudFront: 10.
+pub const KEY_NAMES_MAX: usize = 10;
+/// Characters of all names in a cache policy together. CloudFront: 1,024.
+pub const KEY_NAMES_CHARS_MAX: usize = 1024;
+/// Longest TTL: 100 years, as CloudFront.
+pub const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Results of one page of a list call.
+pub const PAGE_SIZE_MAX: usize = 1000;
+/// Results of one page when the caller does not say.
+pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Characters of an edge's location.
+pub const LOCATION_CHARS_MAX: usize = 64;

@@ -1,0 +1,374 @@
+//! Origins: where objects come from.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri, uri::Authority};
+
+use super::{host_name::HostName, violation::Checker};
+use crate::{
+    limits::{
+        BUCKET_CHARS, CONNECTION_ATTEMPTS_MAX, CONNECTION_TIMEOUT, CUSTOM_HEADER_NAME_CHARS_MAX,
+        CUSTOM_HEADER_VALUE_CHARS_MAX, CUSTOM_HEADERS_CHARS_MAX, CUSTOM_HEADERS_MAX, KEEPALIVE_TIMEOUT,
+        ORIGIN_ID_CHARS_MAX, ORIGIN_PATH_CHARS_MAX, RESPONSE_TIMEOUT,
+    },
+    v1,
+};
+
+/// A checked origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Unique within the distribution.
+    pub id: String,
+    /// Empty, or begins with "/" and does not end with one.
+    pub path: String,
+    /// Sent with every request, in place of a viewer's header of the same name.
+    pub custom_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Tries to connect before giving up.
+    pub connection_attempts: u32,
+    /// Time for one such try.
+    pub connection_timeout: Duration,
+    /// Longest silence while waiting for the head or for more of the body.
+    pub response_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keepalive_timeout: Duration,
+    /// What kind of server it is.
+    pub kind: OriginKind,
+}
+
+/// What kind of server an origin is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginKind {
+    /// A bucket.
+    S3(S3Origin),
+    /// An HTTP server.
+    Custom(CustomOrigin),
+}
+
+/// How a connection to an origin is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Cleartext.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl Scheme {
+    /// "http" or "https".
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// A bucket on Amazon S3 or any server that speaks its protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Origin {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Used for signing.
+    pub region: String,
+    /// How the endpoint is reached.
+    pub scheme: Scheme,
+    /// Host and port of the endpoint, without the bucket.
+    pub endpoint: Authority,
+    /// Whether the bucket stands in the path and not in the host name.
+    pub path_style: bool,
+    /// Whether requests are signed.
+    pub signed: bool,
+    /// Profile of the edge's AWS files; unset: the default chain.
+    pub credentials_profile: Option<String>,
+}
+
+/// An HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomOrigin {
+    /// How connections are made.
+    pub scheme: Scheme,
+    /// Name or address.
+    pub host: HostName,
+    /// Port for the scheme.
+    pub port: u16,
+}
+
+impl CustomOrigin {
+    /// Host and port as they stand in a Host header: without the port if it is the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match (self.scheme, self.port) {
+            (Scheme::Http, 80) | (Scheme::Https, 443) => self.host.to_string(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+}
+
+pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
+    let mut id = c.field("id");
+    id.ensure(!wire.id.is_empty(), || {
+        "is required; cache behaviors refer to the origin by it".into()
+    });
+    id.chars_max(&wire.id, ORIGIN_ID_CHARS_MAX);
+    id.printable(&wire.id);
+    check_path(&wire.origin_path, &mut c.field("origin_path"));
+    let attempts = match wire.connection_attempts {
+        0 => CONNECTION_ATTEMPTS_MAX,
+        n => n,
+    };
+    c.field("connection_attempts")
+        .ensure(attempts <= CONNECTION_ATTEMPTS_MAX, || {
+            format!("must be between 1 and {CONNECTION_ATTEMPTS_MAX}")
+        });
+    let custom_headers = check_custom_headers(&wire.custom_headers, &mut c.field("custom_headers"));
+    let seconds = Duration::from_secs;
+    let connection_timeout = c.field("connection_timeout").duration(
+        wire.connection_timeout.as_ref(),
+        CONNECTION_TIMEOUT,
+        seconds(10),
+    );
+    let response_timeout =
+        c.field("response_timeout")
+            .duration(wire.response_timeout.as_ref(), RESPONSE_TIMEOUT, seconds(30));
+    let keepalive_timeout =
+        c.field("keepalive_timeout")
+            .duration(wire.keepalive_timeout.as_ref(), KEEPALIVE_TIMEOUT, seconds(5));
+    let kind = match &wire.kind {
+        Some(v1::origin::Kind::S3(s3)) => check_s3(s3, &mut c.field("s3")).map(OriginKind::S3),
+        Some(v1::origin::Kind::Custom(custom)) => {
+            check_custom(custom, &mut c.field("custom")).map(OriginKind::Custom)
+        }
+        None => {
+            c.field("kind").violation("is missing: set s3 or custom");
+            None
+        }
+    };
+    Some(Origin {
+        id: wire.id.clone(),
+        path: wire.origin_path.clone(),
+        custom_headers,
+        connection_attempts: attempts,
+        connection_timeout,
+        response_timeout,
+        keepalive_timeout,
+        kind: kind?,
+    })
+}
+
+fn check_path(path: &str, c: &mut Checker<'_>) {
+    if path.is_empty() {
+        return;
+    }
+    c.chars_max(path, ORIGIN_PATH_CHARS_MAX);
+    c.ensure(path.starts_with('/'), || "must begin with \"/\"".into());
+    c.ensure(!path.ends_with('/'), || {
+        "must not end with \"/\"; requests bring their own".into()
+    });
+    let plain = path
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"?#\\\"<>^`{|}".contains(&b));
+    c.ensure(plain && path.parse::<Uri>().is_ok(), || {
+        "must be a plain URL path; encode other characters as %XX".into()
+    });
+}
+
+fn check_custom_headers(wire: &[v1::CustomHeader], c: &mut Checker<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    c.count_max(wire.len(), CUSTOM_HEADERS_MAX);
+    let chars: usize = wire.iter().map(|h| h.name.len() + h.value.len()).sum();
+    c.ensure(chars <= CUSTOM_HEADERS_CHARS_MAX, || {
+        format!("have {chars} characters together; at most {CUSTOM_HEADERS_CHARS_MAX} are allowed")
+    });
+    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    for (i, header) in wire.iter().enumerate() {
+        let mut c = c.index(i);
+        c.field("name")
+            .chars_max(&header.name, CUSTOM_HEADER_NAME_CHARS_MAX);
+        c.field("value")
+            .chars_max(&header.value, CUSTOM_HEADER_VALUE_CHARS_MAX);
+        let name = header.name.parse::<HeaderName>();
+        let value = HeaderValue::from_str(&header.value);
+        match &name {
+            Err(_) => c
+                .field("name")
+                .violation(format!("{:?} is not a header name", header.name)),
+            Ok(name) if header_is_reserved(name) => {
+                c.field("name").violation(format!(
+                    "{name} is set by the edge itself and cannot be a custom header"
+                ));
+            }
+            Ok(name) if headers.iter().any(|(n, _)| n == name) => {
+                c.field("name").violation(format!("{name} is set twice"));
+            }
+            Ok(_) => {}
+        }
+        if value.is_err() {
+            c.field("value")
+                .violation("contains characters that a header cannot carry; use visible ASCII and spaces");
+        }
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.push((name, value));
+        }
+    }
+    headers
+}
+
+/// CloudFront guide, "Custom headers that CloudFront can't add to origin requests".
+fn header_is_reserved(name: &HeaderName) -> bool {
+    const RESERVED: &[&str] = &[
+        "cache-control",
+        "cdn-loop",
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "keep-alive",
+        "max-forwards",
+        "pragma",
+        "range",
+        "request-range",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-real-ip",
+    ];
+    let name = name.as_str();
+    RESERVED.contains(&name)
+        || ["proxy-", "x-amz-", "x-edge-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+fn check_s3(wire: &v1::S3Origin, c: &mut Checker<'_>) -> Option<S3Origin> {
+    let mut bucket = c.field("bucket");
+    let (min, max) = BUCKET_CHARS;
+    let legal = wire
+        .bucket
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+    let edges_legal = wire.bucket.starts_with(|ch: char| ch.is_ascii_alphanumeric())
+        && wire.bucket.ends_with(|ch: char| ch.is_ascii_alphanumeric());
+    bucket.ensure(
+        (min..=max).contains(&wire.bucket.len()) && legal && edges_legal && !wire.bucket.contains(".."),
+        || {
+            format!(
+                "{:?} is not a bucket name: {min} to {max} characters of a-z, 0-9, \"-\" and \".\"",
+                wire.bucket
+            )
+        },
+    );
+    let region = if wire.region.is_empty() {
+        "us-east-1"
+    } else {
+        &wire.region
+    };
+    let region_legal = region.len() <= 64
+        && region
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    c.field("region").ensure(region_legal, || {
+        format!("{region:?} is not a region, such as \"eu-central-1\"")
+    });
+    let signed = match v1::s3_origin::Signing::try_from(wire.signing) {
+        Ok(v1::s3_origin::Signing::Unspecified | v1::s3_origin::Signing::Always) => true,
+        Ok(v1::s3_origin::Signing::Never) => false,
+        Err(_) => {
+            c.field("signing").violation("is unknown; use ALWAYS or NEVER");
+            true
+        }
+    };
+    let mut profile = c.field("credentials_profile");
+    profile.chars_max(&wire.credentials_profile, 128);
+    profile.printable(&wire.credentials_profile);
+    profile.ensure(signed || wire.credentials_profile.is_empty(), || {
+        "must be empty when signing is NEVER".into()
+    });
+    let endpoint = if wire.endpoint.is_empty() {
+        format!("https://s3.{region}.amazonaws.com")
+    } else {
+        wire.endpoint.clone()
+    };
+    let (scheme, endpoint) = check_endpoint(&endpoint, &mut c.field("endpoint"))?;
+    Some(S3Origin {
+        bucket: wire.bucket.clone(),
+        region: region.to_owned(),
+        scheme,
+        endpoint,
+        path_style: wire.path_style,
+        signed,
+        credentials_profile: Some(wire.credentials_profile.clone()).filter(|p| !p.is_empty()),
+    })
+}
+
+fn check_endpoint(endpoint: &str, c: &mut Checker<'_>) -> Option<(Scheme, Authority)> {
+    let parsed = endpoint.parse::<Uri>().ok().and_then(|uri| {
+        let scheme = match uri.scheme_str()? {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return None,
+        };
+        let authority = uri.authority()?.clone();
+        let plain =
+            matches!(uri.path(), "" | "/") && uri.query().is_none() && !authority.as_str().contains('@');
+        authority
+            .host()
+            .parse::<HostName>()
+            .ok()
+            .filter(|_| plain)
+            .map(|_| (scheme, authority))
+    });
+    if parsed.is_none() {
+        c.violation(format!(
+            "{endpoint:?} is not an endpoint: write http://host[:port] or https://host[:port]"
+        ));
+    }
+    parsed
+}
+
+fn check_custom(wire: &v1::CustomOrigin, c: &mut Checker<'_>) -> Option<CustomOrigin> {
+    use v1::custom_origin::ProtocolPolicy;
+    let host = wire.domain_name.parse::<HostName>();
+    if let Err(error) = &host {
+        c.field("domain_name").violation(error.to_string());
+    }
+    let http_port = check_port(wire.http_port, 80, &mut c.field("http_port"));
+    let https_port = check_port(wire.https_port, 443, &mut c.field("https_port"));
+    let (scheme, port) = match ProtocolPolicy::try_from(wire.protocol_policy) {
+        Ok(ProtocolPolicy::Unspecified | ProtocolPolicy::HttpOnly) => (Scheme::Http, http_port),
+        Ok(ProtocolPolicy::HttpsOnly) => (Scheme::Https, https_port),
+        Ok(ProtocolPolicy::MatchViewer) => {
+            c.field("protocol_policy")
+                .violation("MATCH_VIEWER is not supported in this version, where viewers use HTTP; use HTTP_ONLY or HTTPS_ONLY");
+            (Scheme::Http, http_port)
+        }
+        Err(_) => {
+            c.field("protocol_policy")
+                .violation("is unknown; use HTTP_ONLY or HTTPS_ONLY");
+            (Scheme::Http, http_port)
+        }
+    };
+    Some(CustomOrigin {
+        scheme,
+        host: host.ok()?,
+        port,
+    })
+}
+
+fn check_port(port: u32, default: u16, c: &mut Checker<'_>) -> u16 {
+    match u16::try_from(port) {
+        Ok(0) => default,
+        Ok(port) => port,
+        Err(_) => {
+            c.violation(format!("{port} is not a port; use 1 to 65535"));
+            default
+        }
+    }
+}
