@@ -1,15 +1,66 @@
-//! The cache.
+//! The cache: what is kept of what origins sent, by rules named after the sections of RFC 9111.
+//!
+//! Rules are pure functions of policy, message and time: `key`, `cache_control`, `storability`, `freshness`, `vary`. State is in
+//! `memory` (finished objects), `coalescing` (objects on their way), `uncacheable` (keys not worth waiting for).
+
+pub mod cache_control;
+pub mod coalescing;
+pub mod expiry;
+pub mod freshness;
+pub mod key;
+pub mod memory;
+pub mod object;
+pub mod storability;
+pub mod uncacheable;
+pub mod vary;
+
+use std::sync::Arc;
 
 use headland_proto::v1;
 
+use crate::metrics::SharedMetrics;
+use memory::MemoryCache;
+use uncacheable::Uncacheable;
+
+/// How much the cache may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all stored objects together, heads and bookkeeping included.
+    pub memory_bytes: u64,
+    /// Bytes of one object's body; a larger one passes through.
+    pub object_bytes_max: u64,
+}
+
 /// The local cache, shared by all workers.
-#[derive(Debug, Default)]
-pub struct Cache {}
+#[derive(Debug)]
+pub struct Cache {
+    /// Finished objects.
+    pub memory: MemoryCache,
+    /// Keys whose last response could not be stored.
+    pub uncacheable: Uncacheable,
+    limits: Limits,
+}
 
 impl Cache {
+    /// An empty cache.
+    #[must_use]
+    pub(crate) fn new(limits: Limits, metrics: Arc<SharedMetrics>) -> Self {
+        Self { memory: MemoryCache::new(limits, metrics), uncacheable: Uncacheable::default(), limits }
+    }
+
+    /// How much it may hold.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// What it holds now.
     #[must_use]
     pub fn figures(&self) -> v1::CacheFigures {
-        v1::CacheFigures::default()
+        v1::CacheFigures {
+            objects: self.memory.objects(),
+            bytes: self.memory.bytes(),
+            capacity_bytes: self.limits.memory_bytes,
+        }
     }
 }

@@ -1,15 +1,82 @@
 //! What the workers have done, in counters that no two workers share.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use headland_proto::v1;
 
-/// Counters of all workers.
+/// A counter with one writer. Reading it from elsewhere is always safe; the sum may lag by a moment.
 #[derive(Debug, Default)]
-pub struct Metrics {}
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds. Only the owning worker may call this: a plain load and store costs nothing, a locked addition does.
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One worker's counters, on cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct WorkerMetrics {
+    pub(crate) requests: Counter,
+    pub(crate) hits: Counter,
+    pub(crate) misses: Counter,
+    pub(crate) origin_fetches: Counter,
+    pub(crate) origin_errors: Counter,
+    pub(crate) viewer_bytes_sent: Counter,
+}
+
+/// Counters of all workers, and of the cache they share.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    workers: Vec<Arc<WorkerMetrics>>,
+    shared: Arc<SharedMetrics>,
+}
+
+/// Counters that several threads write; none of them is touched by a hit.
+#[derive(Debug, Default)]
+pub(crate) struct SharedMetrics {
+    pub(crate) evictions: AtomicU64,
+    pub(crate) expirations: AtomicU64,
+}
 
 impl Metrics {
+    /// Counters for this many workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self { workers: (0..workers).map(|_| Arc::default()).collect(), shared: Arc::default() }
+    }
+
+    pub(crate) fn worker(&self, index: usize) -> Arc<WorkerMetrics> {
+        Arc::clone(&self.workers[index])
+    }
+
+    pub(crate) fn shared(&self) -> Arc<SharedMetrics> {
+        Arc::clone(&self.shared)
+    }
+
     /// The sum over all workers since the start.
     #[must_use]
     pub fn traffic(&self) -> v1::TrafficFigures {
-        v1::TrafficFigures::default()
+        let sum =
+            |counter: fn(&WorkerMetrics) -> &Counter| self.workers.iter().map(|w| counter(w).get()).sum();
+        v1::TrafficFigures {
+            requests: sum(|w| &w.requests),
+            hits: sum(|w| &w.hits),
+            misses: sum(|w| &w.misses),
+            origin_fetches: sum(|w| &w.origin_fetches),
+            origin_errors: sum(|w| &w.origin_errors),
+            viewer_bytes_sent: sum(|w| &w.viewer_bytes_sent),
+            evictions: self.shared.evictions.load(Ordering::Relaxed),
+            expirations: self.shared.expirations.load(Ordering::Relaxed),
+        }
     }
 }

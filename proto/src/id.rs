@@ -95,20 +95,9 @@ mod tests {
 
     #[test]
     fn foreign_ids_are_refused() {
-        for text in [
-            "",
-            "E",
-            "EABC",
-            "XABCDEFGHIJKLM",
-            "Eabcdefghijklm",
-            "EABCDEFGHIJKL1",
-            "E/BCDEFGHIJKLM",
-        ] {
-            assert_eq!(
-                text.parse::<DistributionId>(),
-                Err(InvalidDistributionId),
-                "{text}"
-            );
+        for text in ["", "E", "EABC", "XABCDEFGHIJKLM", "Eabcdefghijklm", "EABCDEFGHIJKL1", "E/BCDEFGHIJKLM"]
+        {
+            assert_eq!(text.parse::<DistributionId>(), Err(InvalidDistributionId), "{text}");
         }
     }
 }

@@ -46,13 +46,11 @@ impl MethodSet {
     }
 
     fn from_names(names: &[String]) -> Option<Self> {
-        [Self::GetHead, Self::GetHeadOptions, Self::All]
-            .into_iter()
-            .find(|set| {
-                let set = set.names();
-                set.iter().all(|n| names.iter().any(|m| m == n))
-                    && names.iter().all(|m| set.contains(&m.as_str()))
-            })
+        [Self::GetHead, Self::GetHeadOptions, Self::All].into_iter().find(|set| {
+            let set = set.names();
+            set.iter().all(|n| names.iter().any(|m| m == n))
+                && names.iter().all(|m| set.contains(&m.as_str()))
+        })
     }
 }
 
@@ -68,16 +66,10 @@ pub(super) fn check(
         _ if wire.target_origin_id.is_empty() => {
             target.violation("is required: the id of one of the origins")
         }
-        None => target.violation(format!(
-            "{:?} is not the id of one of the origins",
-            wire.target_origin_id
-        )),
+        None => target.violation(format!("{:?} is not the id of one of the origins", wire.target_origin_id)),
         Some(_) => {}
     }
-    check_viewer_protocol(
-        wire.viewer_protocol_policy,
-        &mut c.field("viewer_protocol_policy"),
-    );
+    check_viewer_protocol(wire.viewer_protocol_policy, &mut c.field("viewer_protocol_policy"));
     let allowed_methods = if wire.allowed_methods.is_empty() {
         MethodSet::GetHead
     } else {
@@ -94,15 +86,9 @@ pub(super) fn check(
         c.field("cached_methods")
             .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
     }
-    c.field("compress").ensure(!wire.compress, || {
-        "is not supported in this version; set it to false".into()
-    });
+    c.field("compress").ensure(!wire.compress, || "is not supported in this version; set it to false".into());
     let cache_policy = cache_policy::check(wire.cache_policy.as_ref(), &mut c.field("cache_policy"));
-    Some(CacheBehavior {
-        origin_index: origin_index?,
-        allowed_methods,
-        cache_policy,
-    })
+    Some(CacheBehavior { origin_index: origin_index?, allowed_methods, cache_policy })
 }
 
 fn check_viewer_protocol(wire: i32, c: &mut Checker<'_>) {

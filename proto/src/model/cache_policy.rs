@@ -110,8 +110,7 @@ pub(super) fn check(wire: Option<&v1::CachePolicy>, c: &mut Checker<'_>) -> Cach
         }
         Ok(v1::cache_policy::Semantics::Rfc9111) => Semantics::Rfc9111,
         Err(_) => {
-            c.field("semantics")
-                .violation("is unknown; use CLOUDFRONT or RFC9111");
+            c.field("semantics").violation("is unknown; use CLOUDFRONT or RFC9111");
             Semantics::CloudFront
         }
     };
@@ -124,25 +123,12 @@ pub(super) fn check(wire: Option<&v1::CachePolicy>, c: &mut Checker<'_>) -> Cach
         semantics,
         ttl: check_ttl(wire, semantics, c),
         headers: check_headers(wire, &mut c.field("headers")),
-        cookies: check_names(
-            wire.cookies.as_ref(),
-            NameSelection::None,
-            &mut c.field("cookies"),
-        ),
-        query_strings: check_names(
-            wire.query_strings.as_ref(),
-            query_default,
-            &mut c.field("query_strings"),
-        ),
+        cookies: check_names(wire.cookies.as_ref(), NameSelection::None, &mut c.field("cookies")),
+        query_strings: check_names(wire.query_strings.as_ref(), query_default, &mut c.field("query_strings")),
     };
     let names = [wire.cookies.as_ref(), wire.query_strings.as_ref()];
     let chars = policy.headers.iter().map(|h| h.as_str().len()).sum::<usize>()
-        + names
-            .iter()
-            .flatten()
-            .flat_map(|s| &s.names)
-            .map(String::len)
-            .sum::<usize>();
+        + names.iter().flatten().flat_map(|s| &s.names).map(String::len).sum::<usize>();
     c.ensure(chars <= KEY_NAMES_CHARS_MAX, || {
         format!("names {chars} characters of headers, cookies and query strings; at most {KEY_NAMES_CHARS_MAX} are allowed")
     });
@@ -151,24 +137,15 @@ pub(super) fn check(wire: Option<&v1::CachePolicy>, c: &mut Checker<'_>) -> Cach
 
 fn check_ttl(wire: &v1::CachePolicy, semantics: Semantics, c: &mut Checker<'_>) -> TtlBounds {
     let range = (Duration::ZERO, TTL_MAX);
-    let min = c
-        .field("min_ttl")
-        .duration(wire.min_ttl.as_ref(), range, Duration::ZERO);
+    let min = c.field("min_ttl").duration(wire.min_ttl.as_ref(), range, Duration::ZERO);
     let usual = match semantics {
         Semantics::CloudFront => DEFAULT_TTL,
         Semantics::Rfc9111 => Duration::ZERO,
     };
-    let usual = wire
-        .max_ttl
-        .as_ref()
-        .and_then(|m| Duration::try_from(*m).ok())
-        .map_or(usual, |max| usual.min(max));
-    let default = c
-        .field("default_ttl")
-        .duration(wire.default_ttl.as_ref(), range, usual.max(min));
-    let max = c
-        .field("max_ttl")
-        .duration(wire.max_ttl.as_ref(), range, MAX_TTL.max(default));
+    let usual =
+        wire.max_ttl.as_ref().and_then(|m| Duration::try_from(*m).ok()).map_or(usual, |max| usual.min(max));
+    let default = c.field("default_ttl").duration(wire.default_ttl.as_ref(), range, usual.max(min));
+    let max = c.field("max_ttl").duration(wire.max_ttl.as_ref(), range, MAX_TTL.max(default));
     c.field("default_ttl").ensure(min <= default, || {
         format!(
             "is {} s, shorter than min_ttl ({} s); it must be between min_ttl and max_ttl",
@@ -202,8 +179,7 @@ fn check_headers(wire: &v1::CachePolicy, c: &mut Checker<'_>) -> Vec<HeaderName>
         match name.parse::<HeaderName>() {
             Err(_) => c.index(i).violation(format!("{name:?} is not a header name")),
             Ok(header) if HEADERS_NOT_KEYABLE.contains(&header.as_str()) => {
-                c.index(i)
-                    .violation(format!("{header} cannot be part of the cache key; remove it"));
+                c.index(i).violation(format!("{header} cannot be part of the cache key; remove it"));
             }
             Ok(header) if headers.contains(&header) => {
                 c.index(i).violation(format!("{header} is named twice"))
@@ -223,24 +199,18 @@ fn check_names(
     use v1::name_selection::Mode;
     let Some(wire) = wire else { return default };
     let Ok(mode) = Mode::try_from(wire.mode) else {
-        c.field("mode")
-            .violation("is unknown; use NONE, WHITELIST, ALL_EXCEPT or ALL");
+        c.field("mode").violation("is unknown; use NONE, WHITELIST, ALL_EXCEPT or ALL");
         return default;
     };
     c.field("names").count_max(wire.names.len(), KEY_NAMES_MAX);
     for (i, name) in wire.names.iter().enumerate() {
-        let legal = !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b";=&,\"".contains(&b));
-        c.field("names").index(i).ensure(legal, || {
-            format!("{name:?} is not a name; write it as it stands in the request")
-        });
+        let legal = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b";=&,\"".contains(&b));
         c.field("names")
             .index(i)
-            .ensure(!wire.names[..i].contains(name), || {
-                format!("{name:?} is named twice")
-            });
+            .ensure(legal, || format!("{name:?} is not a name; write it as it stands in the request"));
+        c.field("names")
+            .index(i)
+            .ensure(!wire.names[..i].contains(name), || format!("{name:?} is named twice"));
     }
     let listed = matches!(mode, Mode::Whitelist | Mode::AllExcept);
     c.field("names").ensure(listed || wire.names.is_empty(), || {

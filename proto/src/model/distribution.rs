@@ -80,20 +80,14 @@ fn check(wire: &v1::DistributionConfig, c: &mut Checker<'_>) -> Option<Distribut
             None
         }
         Some(behavior) => {
-            default
-                .field("path_pattern")
-                .ensure(behavior.path_pattern.is_empty(), || {
-                    "must be empty: the default behavior takes every path that no other matches".into()
-                });
+            default.field("path_pattern").ensure(behavior.path_pattern.is_empty(), || {
+                "must be empty: the default behavior takes every path that no other matches".into()
+            });
             check_behavior(behavior, &origins, &origin_ids, &mut default)
         }
     };
-    let behaviors = check_behaviors(
-        &wire.cache_behaviors,
-        &origins,
-        &origin_ids,
-        &mut c.field("cache_behaviors"),
-    );
+    let behaviors =
+        check_behaviors(&wire.cache_behaviors, &origins, &origin_ids, &mut c.field("cache_behaviors"));
     Some(DistributionConfig {
         caller_reference: wire.caller_reference.clone(),
         comment: wire.comment.clone(),
@@ -126,15 +120,9 @@ fn check_root_object(wire: &str, c: &mut Checker<'_>) -> Option<String> {
         return None;
     }
     c.chars_max(wire, DEFAULT_ROOT_OBJECT_CHARS_MAX);
-    c.ensure(!wire.starts_with('/'), || {
-        "must not begin with \"/\": write index.html".into()
-    });
-    let plain = wire
-        .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"?#\\\"<>^`{|}".contains(&b));
-    c.ensure(plain, || {
-        "must be a plain URL path; encode other characters as %XX".into()
-    });
+    c.ensure(!wire.starts_with('/'), || "must not begin with \"/\": write index.html".into());
+    let plain = wire.bytes().all(|b| b.is_ascii_graphic() && !b"?#\\\"<>^`{|}".contains(&b));
+    c.ensure(plain, || "must be a plain URL path; encode other characters as %XX".into());
     Some(format!("/{wire}"))
 }
 
@@ -147,10 +135,9 @@ fn check_origins<'w>(wire: &'w [v1::Origin], c: &mut Checker<'_>) -> (Vec<Option
     for (i, origin) in wire.iter().enumerate() {
         let mut c = c.index(i);
         origins.push(origin::check(origin, &mut c));
-        c.field("id").ensure(
-            origin.id.is_empty() || !ids[..i].contains(&origin.id.as_str()),
-            || format!("{:?} is used by an earlier origin", origin.id),
-        );
+        c.field("id").ensure(origin.id.is_empty() || !ids[..i].contains(&origin.id.as_str()), || {
+            format!("{:?} is used by an earlier origin", origin.id)
+        });
     }
     (origins, ids)
 }
@@ -169,9 +156,8 @@ fn check_behaviors(
         match &pattern {
             Err(error) => c.field("path_pattern").violation(error.to_string()),
             Ok(pattern) if behaviors.iter().flatten().any(|(p, _)| p == pattern) => {
-                c.field("path_pattern").violation(format!(
-                    "{pattern} is used by an earlier behavior, which always wins"
-                ));
+                c.field("path_pattern")
+                    .violation(format!("{pattern} is used by an earlier behavior, which always wins"));
             }
             Ok(_) => {}
         }
@@ -193,9 +179,8 @@ fn check_behavior(
         // What is in the key is forwarded; S3 answers only to its own Host, and a signature is an Authorization header.
         for header in &behavior.cache_policy.headers {
             let conflict = *header == header::HOST || (s3.signed && *header == header::AUTHORIZATION);
-            c.field("cache_policy.headers.names").ensure(!conflict, || {
-                format!("{header} cannot be forwarded to an S3 origin; remove it")
-            });
+            c.field("cache_policy.headers.names")
+                .ensure(!conflict, || format!("{header} cannot be forwarded to an S3 origin; remove it"));
         }
     }
     Some(behavior)

@@ -30,10 +30,9 @@ impl fmt::Display for InvalidHostName {
         match self {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong => write!(f, "is longer than {HOST_NAME_CHARS_MAX} characters"),
-            Self::Label => write!(
-                f,
-                "has a label that is empty or longer than {HOST_LABEL_CHARS_MAX} characters"
-            ),
+            Self::Label => {
+                write!(f, "has a label that is empty or longer than {HOST_LABEL_CHARS_MAX} characters")
+            }
             Self::Character => f.write_str(
                 "is not a host name: use letters, digits, \"-\" and \".\" (no scheme, port or path; \
                  international names in their xn-- form)",
@@ -68,9 +67,7 @@ impl std::str::FromStr for HostName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(inner) = text.strip_prefix('[') {
             let address = inner.strip_suffix(']').and_then(|a| a.parse::<Ipv6Addr>().ok());
-            return address
-                .map(|a| Self(format!("[{a}]").into()))
-                .ok_or(InvalidHostName::Ipv6);
+            return address.map(|a| Self(format!("[{a}]").into())).ok_or(InvalidHostName::Ipv6);
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         if name.is_empty() {
@@ -83,9 +80,7 @@ impl std::str::FromStr for HostName {
             if label.is_empty() || label.len() > HOST_LABEL_CHARS_MAX {
                 return Err(InvalidHostName::Label);
             }
-            let legal = label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            let legal = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
             if !legal || label.starts_with('-') || label.ends_with('-') {
                 return Err(InvalidHostName::Character);
             }
@@ -124,11 +119,7 @@ impl std::str::FromStr for HostPattern {
                 Ok(Self::Below(domain))
             };
         }
-        if text.contains('*') {
-            Err(InvalidHostName::Wildcard)
-        } else {
-            text.parse().map(Self::Exact)
-        }
+        if text.contains('*') { Err(InvalidHostName::Wildcard) } else { text.parse().map(Self::Exact) }
     }
 }
 
@@ -164,14 +155,7 @@ mod tests {
         check("-a.example.com", Err(InvalidHostName::Character));
         check("bücher.example", Err(InvalidHostName::Character));
         check("[::g]", Err(InvalidHostName::Ipv6));
-        for text in [
-            "*",
-            "*.",
-            "a.*.example.com",
-            "a*.example.com",
-            "*.*.example.com",
-            "*.[::1]",
-        ] {
+        for text in ["*", "*.", "a.*.example.com", "a*.example.com", "*.*.example.com", "*.[::1]"] {
             check(text, Err(InvalidHostName::Wildcard));
         }
     }

@@ -107,9 +107,7 @@ impl CustomOrigin {
 
 pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
     let mut id = c.field("id");
-    id.ensure(!wire.id.is_empty(), || {
-        "is required; cache behaviors refer to the origin by it".into()
-    });
+    id.ensure(!wire.id.is_empty(), || "is required; cache behaviors refer to the origin by it".into());
     id.chars_max(&wire.id, ORIGIN_ID_CHARS_MAX);
     id.printable(&wire.id);
     check_path(&wire.origin_path, &mut c.field("origin_path"));
@@ -117,10 +115,9 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         0 => CONNECTION_ATTEMPTS_MAX,
         n => n,
     };
-    c.field("connection_attempts")
-        .ensure(attempts <= CONNECTION_ATTEMPTS_MAX, || {
-            format!("must be between 1 and {CONNECTION_ATTEMPTS_MAX}")
-        });
+    c.field("connection_attempts").ensure(attempts <= CONNECTION_ATTEMPTS_MAX, || {
+        format!("must be between 1 and {CONNECTION_ATTEMPTS_MAX}")
+    });
     let custom_headers = check_custom_headers(&wire.custom_headers, &mut c.field("custom_headers"));
     let seconds = Duration::from_secs;
     let connection_timeout = c.field("connection_timeout").duration(
@@ -129,11 +126,9 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         seconds(10),
     );
     let response_timeout =
-        c.field("response_timeout")
-            .duration(wire.response_timeout.as_ref(), RESPONSE_TIMEOUT, seconds(30));
+        c.field("response_timeout").duration(wire.response_timeout.as_ref(), RESPONSE_TIMEOUT, seconds(30));
     let keepalive_timeout =
-        c.field("keepalive_timeout")
-            .duration(wire.keepalive_timeout.as_ref(), KEEPALIVE_TIMEOUT, seconds(5));
+        c.field("keepalive_timeout").duration(wire.keepalive_timeout.as_ref(), KEEPALIVE_TIMEOUT, seconds(5));
     let kind = match &wire.kind {
         Some(v1::origin::Kind::S3(s3)) => check_s3(s3, &mut c.field("s3")).map(OriginKind::S3),
         Some(v1::origin::Kind::Custom(custom)) => {
@@ -162,12 +157,8 @@ fn check_path(path: &str, c: &mut Checker<'_>) {
     }
     c.chars_max(path, ORIGIN_PATH_CHARS_MAX);
     c.ensure(path.starts_with('/'), || "must begin with \"/\"".into());
-    c.ensure(!path.ends_with('/'), || {
-        "must not end with \"/\"; requests bring their own".into()
-    });
-    let plain = path
-        .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"?#\\\"<>^`{|}".contains(&b));
+    c.ensure(!path.ends_with('/'), || "must not end with \"/\"; requests bring their own".into());
+    let plain = path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\\\"<>^`{|}".contains(&b));
     c.ensure(plain && path.parse::<Uri>().is_ok(), || {
         "must be a plain URL path; encode other characters as %XX".into()
     });
@@ -182,20 +173,15 @@ fn check_custom_headers(wire: &[v1::CustomHeader], c: &mut Checker<'_>) -> Vec<(
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for (i, header) in wire.iter().enumerate() {
         let mut c = c.index(i);
-        c.field("name")
-            .chars_max(&header.name, CUSTOM_HEADER_NAME_CHARS_MAX);
-        c.field("value")
-            .chars_max(&header.value, CUSTOM_HEADER_VALUE_CHARS_MAX);
+        c.field("name").chars_max(&header.name, CUSTOM_HEADER_NAME_CHARS_MAX);
+        c.field("value").chars_max(&header.value, CUSTOM_HEADER_VALUE_CHARS_MAX);
         let name = header.name.parse::<HeaderName>();
         let value = HeaderValue::from_str(&header.value);
         match &name {
-            Err(_) => c
-                .field("name")
-                .violation(format!("{:?} is not a header name", header.name)),
+            Err(_) => c.field("name").violation(format!("{:?} is not a header name", header.name)),
             Ok(name) if header_is_reserved(name) => {
-                c.field("name").violation(format!(
-                    "{name} is set by the edge itself and cannot be a custom header"
-                ));
+                c.field("name")
+                    .violation(format!("{name} is set by the edge itself and cannot be a custom header"));
             }
             Ok(name) if headers.iter().any(|(n, _)| n == name) => {
                 c.field("name").violation(format!("{name} is set twice"));
@@ -241,19 +227,14 @@ fn header_is_reserved(name: &HeaderName) -> bool {
         "x-real-ip",
     ];
     let name = name.as_str();
-    RESERVED.contains(&name)
-        || ["proxy-", "x-amz-", "x-edge-"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+    RESERVED.contains(&name) || ["proxy-", "x-amz-", "x-edge-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn check_s3(wire: &v1::S3Origin, c: &mut Checker<'_>) -> Option<S3Origin> {
     let mut bucket = c.field("bucket");
     let (min, max) = BUCKET_CHARS;
-    let legal = wire
-        .bucket
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+    let legal =
+        wire.bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
     let edges_legal = wire.bucket.starts_with(|ch: char| ch.is_ascii_alphanumeric())
         && wire.bucket.ends_with(|ch: char| ch.is_ascii_alphanumeric());
     bucket.ensure(
@@ -265,18 +246,11 @@ fn check_s3(wire: &v1::S3Origin, c: &mut Checker<'_>) -> Option<S3Origin> {
             )
         },
     );
-    let region = if wire.region.is_empty() {
-        "us-east-1"
-    } else {
-        &wire.region
-    };
-    let region_legal = region.len() <= 64
-        && region
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    c.field("region").ensure(region_legal, || {
-        format!("{region:?} is not a region, such as \"eu-central-1\"")
-    });
+    let region = if wire.region.is_empty() { "us-east-1" } else { &wire.region };
+    let region_legal =
+        region.len() <= 64 && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    c.field("region")
+        .ensure(region_legal, || format!("{region:?} is not a region, such as \"eu-central-1\""));
     let signed = match v1::s3_origin::Signing::try_from(wire.signing) {
         Ok(v1::s3_origin::Signing::Unspecified | v1::s3_origin::Signing::Always) => true,
         Ok(v1::s3_origin::Signing::Never) => false,
@@ -318,12 +292,7 @@ fn check_endpoint(endpoint: &str, c: &mut Checker<'_>) -> Option<(Scheme, Author
         let authority = uri.authority()?.clone();
         let plain =
             matches!(uri.path(), "" | "/") && uri.query().is_none() && !authority.as_str().contains('@');
-        authority
-            .host()
-            .parse::<HostName>()
-            .ok()
-            .filter(|_| plain)
-            .map(|_| (scheme, authority))
+        authority.host().parse::<HostName>().ok().filter(|_| plain).map(|_| (scheme, authority))
     });
     if parsed.is_none() {
         c.violation(format!(
@@ -350,16 +319,11 @@ fn check_custom(wire: &v1::CustomOrigin, c: &mut Checker<'_>) -> Option<CustomOr
             (Scheme::Http, http_port)
         }
         Err(_) => {
-            c.field("protocol_policy")
-                .violation("is unknown; use HTTP_ONLY or HTTPS_ONLY");
+            c.field("protocol_policy").violation("is unknown; use HTTP_ONLY or HTTPS_ONLY");
             (Scheme::Http, http_port)
         }
     };
-    Some(CustomOrigin {
-        scheme,
-        host: host.ok()?,
-        port,
-    })
+    Some(CustomOrigin { scheme, host: host.ok()?, port })
 }
 
 fn check_port(port: u32, default: u16, c: &mut Checker<'_>) -> u16 {

@@ -90,19 +90,13 @@ impl std::str::FromStr for PathPattern {
         if text.chars().count() > PATH_PATTERN_CHARS_MAX {
             return Err(InvalidPathPattern::TooLong);
         }
-        if let Some(c) = text
-            .chars()
-            .find(|c| !c.is_ascii_alphanumeric() && !"_-.*?$/~\"'@:+&%".contains(*c))
+        if let Some(c) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"_-.*?$/~\"'@:+&%".contains(*c))
         {
             return Err(InvalidPathPattern::Character(c));
         }
         // "images/*.jpg" and "/images/*.jpg" mean the same. "?" may stand for the slash itself, as "*" may.
         let rooted = text.starts_with(['/', '*', '?']);
-        Ok(Self(if rooted {
-            text.into()
-        } else {
-            format!("/{text}").into()
-        }))
+        Ok(Self(if rooted { text.into() } else { format!("/{text}").into() }))
     }
 }
 
@@ -143,18 +137,9 @@ mod tests {
     #[test]
     fn what_is_not_a_pattern_is_refused() {
         assert_eq!("".parse::<PathPattern>(), Err(InvalidPathPattern::Empty));
-        assert_eq!(
-            "/a b".parse::<PathPattern>(),
-            Err(InvalidPathPattern::Character(' '))
-        );
-        assert_eq!(
-            "/[a]".parse::<PathPattern>(),
-            Err(InvalidPathPattern::Character('['))
-        );
-        assert_eq!(
-            "a".repeat(256).parse::<PathPattern>(),
-            Err(InvalidPathPattern::TooLong)
-        );
+        assert_eq!("/a b".parse::<PathPattern>(), Err(InvalidPathPattern::Character(' ')));
+        assert_eq!("/[a]".parse::<PathPattern>(), Err(InvalidPathPattern::Character('[')));
+        assert_eq!("a".repeat(256).parse::<PathPattern>(), Err(InvalidPathPattern::TooLong));
     }
 
     /// The obvious definition, for comparison.

@@ -42,10 +42,7 @@ impl Violations {
     /// Adds one.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
         if self.list.len() < VIOLATIONS_MAX {
-            self.list.push(Violation {
-                field: field.into(),
-                description: description.into(),
-            });
+            self.list.push(Violation { field: field.into(), description: description.into() });
         } else {
             self.omitted += 1;
         }
@@ -56,11 +53,7 @@ impl Violations {
     /// # Errors
     /// When anything was added.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
-        if self.list.is_empty() {
-            Ok(value)
-        } else {
-            Err(self)
-        }
+        if self.list.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
@@ -89,31 +82,18 @@ pub(crate) struct Checker<'v> {
 
 impl<'v> Checker<'v> {
     pub(crate) fn new(found: &'v mut Violations) -> Self {
-        Self {
-            path: String::new(),
-            found,
-        }
+        Self { path: String::new(), found }
     }
 
     /// The same check, one field further down.
     pub(crate) fn field(&mut self, name: &str) -> Checker<'_> {
-        let path = if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        };
-        Checker {
-            path,
-            found: self.found,
-        }
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Checker { path, found: self.found }
     }
 
     /// The same check, at one element of a list.
     pub(crate) fn index(&mut self, i: usize) -> Checker<'_> {
-        Checker {
-            path: format!("{}[{i}]", self.path),
-            found: self.found,
-        }
+        Checker { path: format!("{}[{i}]", self.path), found: self.found }
     }
 
     /// Something is wrong here.
@@ -130,9 +110,7 @@ impl<'v> Checker<'v> {
 
     pub(crate) fn chars_max(&mut self, text: &str, max: usize) {
         let n = text.chars().count();
-        self.ensure(n <= max, || {
-            format!("has {n} characters; at most {max} are allowed")
-        });
+        self.ensure(n <= max, || format!("has {n} characters; at most {max} are allowed"));
     }
 
     pub(crate) fn count_max(&mut self, n: usize, max: usize) {
@@ -173,16 +151,9 @@ mod tests {
     fn paths_name_fields_and_elements() {
         let mut found = Violations::default();
         let mut root = Checker::new(&mut found);
-        root.field("origins")
-            .index(2)
-            .field("s3")
-            .field("bucket")
-            .violation("is missing");
+        root.field("origins").index(2).field("s3").field("bucket").violation("is missing");
         root.field("comment").violation("is too long");
-        assert_eq!(
-            found.to_string(),
-            "origins[2].s3.bucket: is missing; comment: is too long"
-        );
+        assert_eq!(found.to_string(), "origins[2].s3.bucket: is missing; comment: is too long");
         assert!(found.into_result(()).is_err());
     }
 

@@ -69,10 +69,7 @@ fn rfc9111_keys_on_the_whole_uri_and_stores_nothing_without_being_told() {
     let mut wire = minimal();
     policy(&mut wire).semantics = v1::cache_policy::Semantics::Rfc9111.into();
     let config = DistributionConfig::try_from(&wire).expect("config");
-    assert_eq!(
-        config.default_behavior.cache_policy.query_strings,
-        NameSelection::All
-    );
+    assert_eq!(config.default_behavior.cache_policy.query_strings, NameSelection::All);
     assert_eq!(config.default_behavior.cache_policy.ttl.default, Duration::ZERO);
 }
 
@@ -81,10 +78,7 @@ fn a_max_ttl_below_the_usual_default_lowers_the_default() {
     let mut wire = minimal();
     policy(&mut wire).max_ttl = seconds(60);
     let config = DistributionConfig::try_from(&wire).expect("config");
-    assert_eq!(
-        config.default_behavior.cache_policy.ttl.default,
-        Duration::from_secs(60)
-    );
+    assert_eq!(config.default_behavior.cache_policy.ttl.default, Duration::from_secs(60));
 }
 
 #[test]
@@ -92,21 +86,15 @@ fn everything_wrong_is_reported_at_once() {
     check_refused(
         |wire| {
             wire.caller_reference.clear();
-            wire.aliases = vec![
-                "ok.example.com".into(),
-                "http://x".into(),
-                "OK.example.com".into(),
-            ];
+            wire.aliases = vec!["ok.example.com".into(), "http://x".into(), "OK.example.com".into()];
             wire.default_root_object = "/index.html".into();
             wire.origins[0].origin_path = "site/".into();
             wire.origins[0].connection_attempts = 4;
             wire.origins[0].connection_timeout = seconds(11);
             behavior(wire).target_origin_id = "nowhere".into();
             behavior(wire).allowed_methods = vec!["POST".into()];
-            wire.cache_behaviors = vec![v1::CacheBehavior {
-                path_pattern: "a b".into(),
-                ..Default::default()
-            }];
+            wire.cache_behaviors =
+                vec![v1::CacheBehavior { path_pattern: "a b".into(), ..Default::default() }];
         },
         &[
             "caller_reference",
@@ -128,10 +116,7 @@ fn everything_wrong_is_reported_at_once() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused() {
-    check_refused(
-        |w| behavior(w).compress = true,
-        &["default_cache_behavior.compress"],
-    );
+    check_refused(|w| behavior(w).compress = true, &["default_cache_behavior.compress"]);
     check_refused(
         |w| behavior(w).cached_methods = vec!["GET".into(), "HEAD".into(), "OPTIONS".into()],
         &["default_cache_behavior.cached_methods"],
@@ -162,15 +147,9 @@ fn ttls_are_in_order_and_in_range() {
             policy(w).default_ttl = seconds(30);
             policy(w).max_ttl = seconds(10);
         },
-        &[
-            "default_cache_behavior.cache_policy.default_ttl",
-            "default_cache_behavior.cache_policy.max_ttl",
-        ],
+        &["default_cache_behavior.cache_policy.default_ttl", "default_cache_behavior.cache_policy.max_ttl"],
     );
-    check_refused(
-        |w| policy(w).min_ttl = seconds(-1),
-        &["default_cache_behavior.cache_policy.min_ttl"],
-    );
+    check_refused(|w| policy(w).min_ttl = seconds(-1), &["default_cache_behavior.cache_policy.min_ttl"]);
     check_refused(
         |w| policy(w).max_ttl = seconds(i64::MAX),
         &["default_cache_behavior.cache_policy.max_ttl"],
@@ -184,14 +163,8 @@ fn key_names_are_checked() {
             policy(w).headers = Some(v1::HeaderSelection {
                 names: vec!["X-A".into(), "x-a".into(), "a b".into(), "range".into()],
             });
-            policy(w).cookies = Some(v1::NameSelection {
-                mode: 2,
-                names: vec![],
-            });
-            policy(w).query_strings = Some(v1::NameSelection {
-                mode: 4,
-                names: vec!["a".into()],
-            });
+            policy(w).cookies = Some(v1::NameSelection { mode: 2, names: vec![] });
+            policy(w).query_strings = Some(v1::NameSelection { mode: 4, names: vec!["a".into()] });
         },
         &[
             "default_cache_behavior.cache_policy.headers.names[1]",
@@ -217,28 +190,21 @@ fn s3_origins_are_checked() {
     check_refused(
         |w| {
             w.origins[0].kind = Some(v1::origin::Kind::S3(s3("photos", "")));
-            policy(w).headers = Some(v1::HeaderSelection {
-                names: vec!["Host".into()],
-            });
+            policy(w).headers = Some(v1::HeaderSelection { names: vec!["Host".into()] });
         },
         &["default_cache_behavior.cache_policy.headers.names"],
     );
     let mut wire = minimal();
     wire.origins[0].kind = Some(v1::origin::Kind::S3(s3("photos", "")));
     let config = DistributionConfig::try_from(&wire).expect("config");
-    let OriginKind::S3(origin) = &config.origins[0].kind else {
-        panic!("not S3")
-    };
+    let OriginKind::S3(origin) = &config.origins[0].kind else { panic!("not S3") };
     assert_eq!(origin.endpoint.as_str(), "s3.us-east-1.amazonaws.com");
     assert!(origin.signed);
 }
 
 #[test]
 fn custom_headers_cannot_replace_what_the_edge_sets() {
-    let header = |name: &str, value: &str| v1::CustomHeader {
-        name: name.into(),
-        value: value.into(),
-    };
+    let header = |name: &str, value: &str| v1::CustomHeader { name: name.into(), value: value.into() };
     check_refused(
         |w| {
             w.origins[0].custom_headers = vec![

@@ -1,0 +1,305 @@
+//! A growing body: one writer, any number of readers, each at its own place, and a bound on what is held.
+//!
+//! A *retained* body keeps every byte, to be stored when it is complete; readers may begin at any time and the writer never
+//! waits for them. A body that is too large for that becomes a *window*: bytes that every reader has had are dropped, nobody can
+//! begin any more, and the writer waits for the slowest reader.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Bytes a window may hold before the writer waits.
+const WINDOW_BYTES: u64 = 1 << 20;
+/// How long a reader may hold up others before it is cut off.
+const LAGGARD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A growing body.
+#[derive(Debug)]
+pub struct FillBody {
+    state: Mutex<State>,
+    /// A reader has moved on or left.
+    read: Notify,
+    /// Shared with all other bodies under way.
+    retained_total: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct State {
+    chunks: VecDeque<Bytes>,
+    /// Chunks, and bytes in them, before the first of `chunks`: dropped.
+    dropped_chunks: u64,
+    start: u64,
+    /// Bytes received so far.
+    end: u64,
+    ending: Ending,
+    retained: bool,
+    readers: Vec<Option<ReaderState>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Open,
+    Complete,
+    Broken,
+}
+
+#[derive(Debug, Default)]
+struct ReaderState {
+    /// Chunks taken; a reader always takes a whole one.
+    next_chunk: u64,
+    /// Bytes taken.
+    position: u64,
+    waker: Option<Waker>,
+    /// Held up others for too long.
+    lost: bool,
+}
+
+/// Why a reader cannot have the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The origin broke off.
+    #[error("read the rest of the body: the origin broke off")]
+    Broken,
+    /// This reader was too slow for the others.
+    #[error("read the rest of the body: too slow for the other readers of the same fetch")]
+    TooSlow,
+}
+
+/// What the writer learns when it adds bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// Somebody reads it, or it will be stored.
+    Wanted,
+    /// Nobody reads it and it will not be stored: stop fetching.
+    Unwanted,
+}
+
+impl FillBody {
+    /// An empty body; `retained` if it is meant to be stored.
+    #[must_use]
+    pub fn new(retained: bool, retained_total: Arc<AtomicU64>) -> Arc<Self> {
+        let state = State {
+            chunks: VecDeque::new(),
+            dropped_chunks: 0,
+            start: 0,
+            end: 0,
+            ending: Ending::Open,
+            retained,
+            readers: Vec::new(),
+        };
+        Arc::new(Self { state: Mutex::new(state), read: Notify::new(), retained_total })
+    }
+
+    /// A reader from the first byte on; `None` if the first bytes are gone.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>) -> Option<Reader> {
+        let mut state = self.state.lock();
+        if state.start > 0 {
+            return None;
+        }
+        let free = state.readers.iter().position(Option::is_none);
+        let slot = free.unwrap_or_else(|| {
+            state.readers.push(None);
+            state.readers.len() - 1
+        });
+        state.readers[slot] = Some(ReaderState::default());
+        drop(state);
+        Some(Reader { body: Arc::clone(self), slot })
+    }
+
+    /// Bytes received so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.state.lock().end
+    }
+
+    /// Whether nothing was received yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives up storing it: from now on it is a window.
+    pub fn release(&self) {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.retained) {
+            self.retained_total.fetch_sub(state.end, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds bytes; returns when there is room for more.
+    pub async fn push(&self, chunk: Bytes) -> Demand {
+        if !chunk.is_empty() {
+            let mut state = self.state.lock();
+            let bytes = chunk.len() as u64;
+            state.end += bytes;
+            if state.retained {
+                self.retained_total.fetch_add(bytes, Ordering::Relaxed);
+            }
+            state.chunks.push_back(chunk);
+            state.wake_readers();
+        }
+        self.make_room().await
+    }
+
+    async fn make_room(&self) -> Demand {
+        loop {
+            let read = self.read.notified();
+            // Out of the match, so that the lock is not held while waiting.
+            let room = self.state.lock().room();
+            match room {
+                Room::Unwanted => return Demand::Unwanted,
+                Room::Enough => return Demand::Wanted,
+                Room::WaitForTheOnlyReader => read.await,
+                Room::WaitForTheSlowest => {
+                    if tokio::time::timeout(LAGGARD_PATIENCE, read).await.is_err() {
+                        self.state.lock().lose_the_slowest();
+                    }
+                    continue;
+                }
+            }
+        }
+    }
+
+    /// The body is complete: its chunks, if it was retained.
+    #[must_use]
+    pub fn complete(&self) -> Option<(Vec<Bytes>, u64)> {
+        let mut state = self.state.lock();
+        state.ending = Ending::Complete;
+        state.wake_readers();
+        state.retained.then(|| (state.chunks.iter().cloned().collect(), state.end))
+    }
+
+    /// The origin broke off: readers get an error after what there is.
+    pub fn break_off(&self) {
+        let mut state = self.state.lock();
+        if state.ending == Ending::Open {
+            state.ending = Ending::Broken;
+            state.wake_readers();
+        }
+    }
+}
+
+impl Drop for FillBody {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+enum Room {
+    Enough,
+    Unwanted,
+    WaitForTheOnlyReader,
+    WaitForTheSlowest,
+}
+
+impl State {
+    fn wake_readers(&mut self) {
+        for reader in self.readers.iter_mut().flatten() {
+            if let Some(waker) = reader.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn room(&mut self) -> Room {
+        if self.retained {
+            return Room::Enough;
+        }
+        let reading = || self.readers.iter().flatten().filter(|r| !r.lost);
+        let Some(slowest) = reading().map(|r| r.position).min() else {
+            return Room::Unwanted;
+        };
+        let readers = reading().count();
+        // The first bytes stay for a while, for those who are only just learning that there is something to read.
+        while let Some(first) = self.chunks.front()
+            && self.start + first.len() as u64 <= slowest
+            && self.end - self.start > WINDOW_BYTES
+        {
+            self.start += first.len() as u64;
+            self.dropped_chunks += 1;
+            self.chunks.pop_front();
+        }
+        match self.end - slowest {
+            held if held < WINDOW_BYTES => Room::Enough,
+            _ if readers == 1 => Room::WaitForTheOnlyReader,
+            _ => Room::WaitForTheSlowest,
+        }
+    }
+
+    fn lose_the_slowest(&mut self) {
+        let fastest = self.readers.iter().flatten().map(|r| r.position).max();
+        for reader in self.readers.iter_mut().flatten() {
+            // If all stand still, none of them holds up another.
+            if Some(reader.position) != fastest && self.end - reader.position >= WINDOW_BYTES {
+                reader.lost = true;
+                if let Some(waker) = reader.waker.take() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
+
+/// One reader of a growing body.
+#[derive(Debug)]
+pub struct Reader {
+    body: Arc<FillBody>,
+    slot: usize,
+}
+
+impl Reader {
+    /// The next bytes, `None` after the last.
+    ///
+    /// # Errors
+    /// When the rest will never come.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+        let mut state = self.body.state.lock();
+        let next_chunk = match &state.readers[self.slot] {
+            Some(reader) if reader.lost => return Poll::Ready(Some(Err(ReadError::TooSlow))),
+            Some(reader) => reader.next_chunk,
+            None => return Poll::Ready(None),
+        };
+        // Chunks are dropped only when every reader has had them.
+        let index = usize::try_from(next_chunk - state.dropped_chunks).unwrap_or(usize::MAX);
+        if let Some(bytes) = state.chunks.get(index).cloned() {
+            if let Some(reader) = &mut state.readers[self.slot] {
+                reader.next_chunk += 1;
+                reader.position += bytes.len() as u64;
+            }
+            let window = !state.retained;
+            drop(state);
+            if window {
+                self.body.read.notify_waiters();
+            }
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        match state.ending {
+            Ending::Complete => Poll::Ready(None),
+            Ending::Broken => Poll::Ready(Some(Err(ReadError::Broken))),
+            Ending::Open => {
+                if let Some(reader) = &mut state.readers[self.slot] {
+                    reader.waker = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.body.state.lock().readers[self.slot] = None;
+        self.body.read.notify_waiters();
+    }
+}

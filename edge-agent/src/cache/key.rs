@@ -1,0 +1,181 @@
+//! The cache key: what makes two requests ask for the same object (RFC 9111 section 2; CloudFront guide, "Understand the cache key").
+//!
+//! A key holds the distribution, the path, and what the policy selects of query, headers and cookies: exactly the bytes that are
+//! forwarded. Every part is preceded by its length, so no two different requests can ever write the same key.
+
+use std::borrow::Cow;
+
+use headland_proto::{
+    id::DistributionId,
+    model::{CachePolicy, NameSelection},
+};
+use http::{HeaderMap, header};
+
+/// Appends the key of a request to `out`, which the caller has emptied. Without allocation unless cookies are selected.
+pub fn write(
+    out: &mut Vec<u8>,
+    distribution: &DistributionId,
+    policy: &CachePolicy,
+    path: &str,
+    forwarded_query: Option<&str>,
+    headers: &HeaderMap,
+) {
+    part(out, b'd', distribution.as_str().as_bytes());
+    part(out, b'p', path.as_bytes());
+    if let Some(query) = forwarded_query {
+        part(out, b'q', query.as_bytes());
+    }
+    for (name, index) in policy.headers.iter().zip(0u8..) {
+        for value in headers.get_all(name) {
+            out.push(index);
+            part(out, b'h', value.as_bytes());
+        }
+    }
+    if let Some(cookies) = select_cookies(headers, &policy.cookies) {
+        part(out, b'c', cookies.as_bytes());
+    }
+}
+
+fn part(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    out.push(tag);
+    // A request head is far smaller than 4 GiB.
+    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// The query string that is forwarded and keyed: the selected parameters, as the viewer wrote them and in the viewer's order.
+#[must_use]
+pub fn select_query<'q>(query: Option<&'q str>, selection: &NameSelection) -> Option<Cow<'q, str>> {
+    let query = query?;
+    match selection {
+        NameSelection::None => None,
+        NameSelection::All => Some(Cow::Borrowed(query)),
+        NameSelection::Whitelist(_) | NameSelection::AllExcept(_) => {
+            let name = |pair: &&str| pair.split_once('=').map_or(*pair, |(name, _)| name).to_owned();
+            let kept: Vec<&str> = query.split('&').filter(|pair| selection.selects(&name(pair))).collect();
+            (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")))
+        }
+    }
+}
+
+/// The Cookie header that is forwarded and keyed: the selected cookies, sorted by name as CloudFront does.
+#[must_use]
+pub fn select_cookies(headers: &HeaderMap, selection: &NameSelection) -> Option<String> {
+    if *selection == NameSelection::None {
+        return None;
+    }
+    let mut kept: Vec<&str> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty() && selection.selects(cookie_name(pair)))
+        .collect();
+    kept.sort_by_key(|pair| cookie_name(pair));
+    (!kept.is_empty()).then(|| kept.join("; "))
+}
+
+fn cookie_name(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use headland_proto::model::{Semantics, TtlBounds};
+    use http::HeaderName;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn policy(headers: &[&'static str], cookies: NameSelection) -> CachePolicy {
+        CachePolicy {
+            semantics: Semantics::CloudFront,
+            ttl: TtlBounds { min: Duration::ZERO, default: Duration::ZERO, max: Duration::ZERO },
+            headers: headers.iter().map(|h| HeaderName::from_static(h)).collect(),
+            cookies,
+            query_strings: NameSelection::All,
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), value.parse().expect("value"));
+        }
+        map
+    }
+
+    fn key(policy: &CachePolicy, path: &str, query: Option<&str>, pairs: &[(&'static str, &str)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&mut out, &"EABCDEFGHIJKLM".parse().expect("id"), policy, path, query, &headers(pairs));
+        out
+    }
+
+    #[test]
+    fn only_what_the_policy_selects_counts() {
+        let p = policy(&["accept-language"], NameSelection::Whitelist(vec!["lang".into()]));
+        let base = key(&p, "/a", None, &[]);
+        assert_eq!(base, key(&p, "/a", None, &[("user-agent", "x"), ("cookie", "other=1")]));
+        assert_ne!(base, key(&p, "/a", None, &[("accept-language", "de")]));
+        assert_ne!(base, key(&p, "/a", None, &[("cookie", "lang=de")]));
+        assert_ne!(base, key(&p, "/a", Some(""), &[]));
+        assert_ne!(base, key(&p, "/A", None, &[]));
+    }
+
+    #[test]
+    fn parts_cannot_run_into_one_another() {
+        let p = policy(&["x-a", "x-b"], NameSelection::All);
+        assert_ne!(key(&p, "/a", Some("b"), &[]), key(&p, "/a?b", None, &[]));
+        assert_ne!(key(&p, "/", None, &[("x-a", "1")]), key(&p, "/", None, &[("x-b", "1")]));
+        assert_ne!(key(&p, "/", None, &[("x-a", "1"), ("x-a", "2")]), key(&p, "/", None, &[("x-a", "1, 2")]));
+        assert_ne!(key(&p, "/", None, &[("cookie", "a=1; b=2")]), key(&p, "/", None, &[("x-a", "a=1; b=2")]));
+    }
+
+    #[test]
+    fn two_distributions_never_share_a_key() {
+        let p = policy(&[], NameSelection::None);
+        let mut other = Vec::new();
+        write(&mut other, &"EABCDEFGHIJKLN".parse().expect("id"), &p, "/a", None, &HeaderMap::new());
+        assert_ne!(other, key(&p, "/a", None, &[]));
+    }
+
+    #[test]
+    fn cookies_are_selected_and_sorted() {
+        let map = headers(&[("cookie", "b=2; a=1"), ("cookie", "c=3")]);
+        let names = |list: &[&str]| list.iter().map(|&n| n.to_owned()).collect();
+        assert_eq!(select_cookies(&map, &NameSelection::All).as_deref(), Some("a=1; b=2; c=3"));
+        assert_eq!(select_cookies(&map, &NameSelection::Whitelist(names(&["b"]))).as_deref(), Some("b=2"));
+        assert_eq!(
+            select_cookies(&map, &NameSelection::AllExcept(names(&["b"]))).as_deref(),
+            Some("a=1; c=3")
+        );
+        assert_eq!(select_cookies(&map, &NameSelection::Whitelist(names(&["z"]))), None);
+        assert_eq!(select_cookies(&map, &NameSelection::None), None);
+    }
+
+    #[test]
+    fn queries_are_selected_in_the_viewers_order() {
+        let names = |list: &[&str]| list.iter().map(|&n| n.to_owned()).collect();
+        let select = |selection| select_query(Some("b=2&a=1&b=3&c"), &selection).map(Cow::into_owned);
+        assert_eq!(select(NameSelection::All).as_deref(), Some("b=2&a=1&b=3&c"));
+        assert_eq!(select(NameSelection::Whitelist(names(&["b", "c"]))).as_deref(), Some("b=2&b=3&c"));
+        assert_eq!(select(NameSelection::AllExcept(names(&["b"]))).as_deref(), Some("a=1&c"));
+        assert_eq!(select(NameSelection::Whitelist(names(&["z"]))), None);
+        assert_eq!(select(NameSelection::None), None);
+    }
+
+    proptest! {
+        #[test]
+        fn different_requests_have_different_keys(
+            a in ("/[a-z?&=%]{0,6}", proptest::option::of("[a-z&=]{0,6}"), "[ -~]{0,6}"),
+            b in ("/[a-z?&=%]{0,6}", proptest::option::of("[a-z&=]{0,6}"), "[ -~]{0,6}"),
+        ) {
+            let p = policy(&["x-a"], NameSelection::None);
+            let of = |r: &(String, Option<String>, String)| key(&p, &r.0, r.1.as_deref(), &[("x-a", r.2.as_str())]);
+            prop_assert_eq!(of(&a) == of(&b), a == b);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Credentials: found by the AWS SDK's chain on this edge, kept ready for the serving threads, renewed before they expire.
+//!
+//! They are never part of a distribution and never leave this process but as a signature.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwapOption;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_credential_types::{Credentials, provider::ProvideCredentials};
+use aws_sdk_s3::config::Region;
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::Mutex as AsyncMutex};
+
+/// Looked up again after this long, so that a key rotated in a file or a variable is noticed without a restart.
+const RENEWED_AFTER: Duration = Duration::from_secs(300);
+/// Credentials with an expiry are renewed this long before it.
+const RENEWED_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
+/// After a failed lookup, and after a renewal that brought nothing new, the next one waits this long.
+const RETRIED_AFTER: Duration = Duration::from_secs(5);
+/// How long a lookup may take: an unreachable metadata service must not hold up viewers for ever.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// All credentials of this edge, by profile. Clones share them.
+#[derive(Debug, Clone)]
+pub struct CredentialsStore {
+    background: Handle,
+    slots: Arc<Mutex<HashMap<Option<String>, Arc<Slot>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    found: ArcSwapOption<Found>,
+    /// Held by the one who looks them up.
+    lookup: AsyncMutex<()>,
+}
+
+#[derive(Debug)]
+struct Found {
+    result: Result<Credentials, String>,
+    renew_at: Instant,
+}
+
+impl CredentialsStore {
+    /// Lookups run on `background`.
+    #[must_use]
+    pub fn new(background: Handle) -> Self {
+        Self { background, slots: Arc::default() }
+    }
+
+    /// The credentials of a profile, or of the default chain.
+    ///
+    /// # Errors
+    /// Says where the chain looked in vain.
+    pub async fn get(&self, profile: Option<&str>) -> Result<Credentials, String> {
+        let slot = {
+            let mut slots = self.slots.lock();
+            match slots.get(&profile.map(str::to_owned)) {
+                Some(slot) => Arc::clone(slot),
+                None => Arc::clone(slots.entry(profile.map(str::to_owned)).or_default()),
+            }
+        };
+        if let Some(found) = slot.usable() {
+            return found;
+        }
+        let _one_at_a_time = slot.lookup.lock().await;
+        if let Some(found) = slot.usable() {
+            return found;
+        }
+        let previous = slot.found.load_full();
+        let found = self.look_up(profile.map(str::to_owned), previous.as_deref()).await;
+        let result = found.result.clone();
+        slot.found.store(Some(Arc::new(found)));
+        result
+    }
+
+    async fn look_up(&self, profile: Option<String>, previous: Option<&Found>) -> Found {
+        let task = self.background.spawn(async move {
+            let mut chain = DefaultCredentialsChain::builder().region(Region::new("us-east-1"));
+            if let Some(profile) = &profile {
+                chain = chain.profile_name(profile);
+            }
+            let chain = chain.build().await;
+            tokio::time::timeout(LOOKUP_TIMEOUT, chain.provide_credentials()).await
+        });
+        let result = match task.await {
+            Ok(Ok(Ok(credentials))) => Ok(credentials),
+            Ok(Ok(Err(error))) => Err(error_chain(&error)),
+            Ok(Err(_)) => Err("the lookup timed out".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let still_good = previous
+            .and_then(|found| found.result.clone().ok())
+            .filter(|credentials| credentials.expiry().is_none_or(|expiry| expiry > SystemTime::now()));
+        let renew_at = Instant::now()
+            + renew_after(result.as_ref().ok().and_then(Credentials::expiry), SystemTime::now());
+        match (result, still_good) {
+            (Ok(credentials), _) => Found { result: Ok(credentials), renew_at },
+            (Err(reason), Some(credentials)) => {
+                tracing::warn!(reason, "failed to renew origin credentials; the old ones are still good");
+                Found { result: Ok(credentials), renew_at: Instant::now() + RETRIED_AFTER }
+            }
+            (Err(reason), None) => Found { result: Err(reason), renew_at: Instant::now() + RETRIED_AFTER },
+        }
+    }
+}
+
+impl Slot {
+    fn usable(&self) -> Option<Result<Credentials, String>> {
+        let found = self.found.load();
+        found.as_ref().filter(|found| Instant::now() < found.renew_at).map(|found| found.result.clone())
+    }
+}
+
+/// When to look again.
+fn renew_after(expiry: Option<SystemTime>, now: SystemTime) -> Duration {
+    let Some(expiry) = expiry else {
+        return RENEWED_AFTER;
+    };
+    let left = expiry.duration_since(now).unwrap_or_default();
+    left.saturating_sub(RENEWED_BEFORE_EXPIRY).clamp(RETRIED_AFTER, RENEWED_AFTER)
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_renewed_before_they_expire() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let in_seconds = |s| Some(now + Duration::from_secs(s));
+        assert_eq!(renew_after(None, now), RENEWED_AFTER);
+        assert_eq!(renew_after(in_seconds(100_000), now), RENEWED_AFTER);
+        assert_eq!(renew_after(in_seconds(400), now), Duration::from_secs(100));
+        assert_eq!(renew_after(in_seconds(10), now), RETRIED_AFTER);
+        assert_eq!(renew_after(Some(SystemTime::UNIX_EPOCH), now), RETRIED_AFTER);
+    }
+}

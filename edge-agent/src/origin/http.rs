@@ -1,0 +1,318 @@
+//! Sending requests to origins: pooled connections of one worker, within the origin's timeouts.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use headland_proto::model::{Origin, OriginKind, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, capture_connection},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::{sleep, timeout};
+
+use super::{Fault, credentials::CredentialsStore, credentials::error_chain, s3};
+
+/// Fetches one worker may have under way; more are refused, so that a dead origin cannot fill the memory.
+const FETCHES_MAX: usize = 4096;
+/// Idle connections one worker keeps to one origin.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+/// Bytes of a response head, and the most that is read ahead of the viewer.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// How often a GET is sent anew when the connection breaks before any of the response has come: a kept connection may have been
+/// closed by the origin at that very moment.
+const RESENDS_MAX: u32 = 1;
+
+type HttpClient = Client<HttpsConnector<HttpConnector>, OutgoingBody>;
+
+/// One worker's connections to all origins.
+#[derive(Debug)]
+pub struct Origins {
+    tls: Arc<rustls::ClientConfig>,
+    credentials: CredentialsStore,
+    /// By what cannot be set per request: connection timeout and keep-alive timeout.
+    clients: RefCell<HashMap<(Duration, Duration), HttpClient>>,
+    under_way: Rc<Cell<usize>>,
+}
+
+/// A request to an origin, before it is addressed.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The path as the viewer sent it.
+    pub path: String,
+    /// The query as the policy forwards it.
+    pub query: Option<String>,
+    /// Everything but Host, custom headers and signature.
+    pub headers: HeaderMap,
+    /// The viewer's Host, when the policy forwards it.
+    pub host: Option<HeaderValue>,
+    /// The viewer's body, when there is one.
+    pub body: Option<Incoming>,
+}
+
+/// Counts a fetch as under way until it is dropped.
+#[derive(Debug)]
+pub struct UnderWay(Rc<Cell<usize>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// TLS toward origins, trusting what this machine trusts. A machine without any roots still serves cleartext origins.
+#[must_use]
+pub fn tls_config() -> Arc<rustls::ClientConfig> {
+    let builder = rustls::ClientConfig::builder();
+    Arc::new(match builder.with_native_roots() {
+        Ok(builder) => builder.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(%error, "failed to find trusted root certificates; HTTPS origins will be refused");
+            rustls::ClientConfig::builder()
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth()
+        }
+    })
+}
+
+impl Origins {
+    /// No connections yet.
+    #[must_use]
+    pub fn new(tls: Arc<rustls::ClientConfig>, credentials: CredentialsStore) -> Self {
+        Self { tls, credentials, clients: RefCell::default(), under_way: Rc::default() }
+    }
+
+    /// Sends a request and waits for the head of the response.
+    ///
+    /// # Errors
+    /// What kept the origin from answering. Requests without a body are tried again as often as the origin's settings say.
+    pub async fn fetch(
+        &self,
+        origin: &Origin,
+        outgoing: Outgoing,
+    ) -> Result<(Response<Incoming>, UnderWay), Fault> {
+        if self.under_way.get() >= FETCHES_MAX {
+            return Err(Fault::Overloaded);
+        }
+        self.under_way.set(self.under_way.get() + 1);
+        let under_way = UnderWay(Rc::clone(&self.under_way));
+        let safe = matches!(outgoing.method, Method::GET | Method::HEAD) && outgoing.body.is_none();
+        let has_body = outgoing.body.is_some();
+        let mut body = outgoing.body;
+        let (mut connects, mut resends) = (1, 0);
+        loop {
+            let request = Parts {
+                path: &outgoing.path,
+                query: outgoing.query.as_deref(),
+                host: outgoing.host.as_ref(),
+            };
+            let request =
+                self.address(origin, &outgoing.method, &outgoing.headers, request, body.take()).await?;
+            match self.send(origin, request).await {
+                Ok(response) => return Ok((response, under_way)),
+                Err(Fault::Connect(_) | Fault::ConnectTimeout)
+                    if !has_body && connects < origin.connection_attempts =>
+                {
+                    connects += 1;
+                }
+                Err(Fault::Response(_)) if safe && resends < RESENDS_MAX => resends += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        origin: &Origin,
+        mut request: Request<OutgoingBody>,
+    ) -> Result<Response<Incoming>, Fault> {
+        let client = self.client(origin);
+        let mut connection = capture_connection(&mut request);
+        let progress = Arc::clone(&request.body().progress);
+        // The connector has its own timeout; the origin's silence counts from the connection, or from the last of the body.
+        let silence = async {
+            let _ = connection.wait_for_connection_metadata().await;
+            loop {
+                let seen = progress.load(Ordering::Relaxed);
+                sleep(origin.response_timeout).await;
+                if progress.load(Ordering::Relaxed) == seen {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            result = client.request(request) => result.map_err(|error| {
+                let reason = error_chain(&error);
+                match error.is_connect() {
+                    true if reason.contains("timed out") => Fault::ConnectTimeout,
+                    true => Fault::Connect(reason),
+                    false => Fault::Response(reason),
+                }
+            }),
+            () = silence => Err(Fault::ResponseTimeout),
+        }
+    }
+
+    fn client(&self, origin: &Origin) -> HttpClient {
+        let key = (origin.connection_timeout, origin.keepalive_timeout);
+        let mut clients = self.clients.borrow_mut();
+        clients.entry(key).or_insert_with(|| self.new_client(origin)).clone()
+    }
+
+    fn new_client(&self, origin: &Origin) -> HttpClient {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(origin.connection_timeout));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config((*self.tls).clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(origin.keepalive_timeout)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .http1_max_buf_size(READ_BUFFER_BYTES)
+            .set_host(false)
+            .build(connector)
+    }
+
+    /// Addresses a request to its origin: URI, Host, custom headers, and a signature where one is asked for.
+    async fn address(
+        &self,
+        origin: &Origin,
+        method: &Method,
+        headers: &HeaderMap,
+        parts: Parts<'_>,
+        body: Option<Incoming>,
+    ) -> Result<Request<OutgoingBody>, Fault> {
+        let unusable = |reason: &dyn std::fmt::Display| Fault::Request(reason.to_string());
+        let (scheme, authority, path) = match &origin.kind {
+            OriginKind::Custom(custom) => {
+                (custom.scheme, custom.authority(), format!("{}{}", origin.path, parts.path))
+            }
+            OriginKind::S3(s3_origin) => {
+                let address = s3::address(s3_origin, &origin.path, parts.path).map_err(|e| unusable(&e))?;
+                (s3_origin.scheme, address.authority, address.path)
+            }
+        };
+        let uri = uri(scheme, &authority, &path, parts.query).map_err(|e| unusable(&e))?;
+        let mut request = Request::new(OutgoingBody { viewer: body, ..OutgoingBody::default() });
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers.clone();
+        let host = match parts.host {
+            Some(host) => host.clone(),
+            None => HeaderValue::try_from(authority).map_err(|e| unusable(&e))?,
+        };
+        request.headers_mut().insert(header::HOST, host);
+        if let OriginKind::S3(s3_origin) = &origin.kind {
+            s3::strip_viewer_instructions(request.headers_mut(), s3_origin.signed);
+        }
+        for (name, value) in &origin.custom_headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        if let OriginKind::S3(s3_origin) = &origin.kind
+            && s3_origin.signed
+        {
+            let profile = s3_origin.credentials_profile.as_deref();
+            let credentials = self.credentials.get(profile).await.map_err(Fault::Credentials)?;
+            let has_body = !request.body().is_end_stream();
+            s3::sign_request(&mut request, &s3_origin.region, &credentials, has_body, SystemTime::now())
+                .map_err(|e| unusable(&e))?;
+        }
+        Ok(request)
+    }
+}
+
+struct Parts<'a> {
+    path: &'a str,
+    query: Option<&'a str>,
+    host: Option<&'a HeaderValue>,
+}
+
+fn uri(scheme: Scheme, authority: &str, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+    let path_and_query = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    Uri::builder().scheme(scheme.as_str()).authority(authority).path_and_query(path_and_query).build()
+}
+
+/// The body of a request to an origin: none, or the viewer's as it comes.
+#[derive(Debug, Default)]
+pub struct OutgoingBody {
+    viewer: Option<Incoming>,
+    /// Grows with every piece that is sent.
+    progress: Arc<AtomicU64>,
+}
+
+impl Body for OutgoingBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let Some(body) = &mut this.viewer else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(cx);
+        if frame.is_ready() {
+            this.progress.fetch_add(1, Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.viewer.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.viewer.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// The next bytes of a response, within the origin's response timeout. Trailers are dropped: nobody downstream asked for them.
+///
+/// # Errors
+/// When the origin breaks off or falls silent.
+pub async fn next_chunk(body: &mut Incoming, silence_max: Duration) -> Result<Option<Bytes>, Fault> {
+    let next_data = async {
+        loop {
+            let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+            match frame.transpose()?.map(Frame::into_data) {
+                None => return Ok(None),
+                Some(Ok(bytes)) => return Ok(Some(bytes)),
+                Some(Err(_trailers)) => {}
+            }
+        }
+    };
+    match timeout(silence_max, next_data).await {
+        Ok(result) => result.map_err(|error: hyper::Error| Fault::Response(error_chain(&error))),
+        Err(_) => Err(Fault::ResponseTimeout),
+    }
+}

@@ -1,0 +1,296 @@
+//! What of a viewer's request reaches the origin (CloudFront guide, "HTTP request headers and CloudFront behavior"; RFC 9110 section 7.6).
+//!
+//! With CloudFront semantics a cached object is fetched with nothing of the viewer's but what is in the key, so that no viewer can
+//! choose what others will get. Otherwise every end-to-end header passes.
+
+use std::net::IpAddr;
+
+use headland_proto::model::{CachePolicy, Semantics};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+
+use crate::end_to_end;
+
+/// Name under which this program is known to origins.
+const USER_AGENT: HeaderValue = HeaderValue::from_static("Headland");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
+/// What a request to the origin is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To fill the cache, for any number of viewers: a whole object, unconditionally.
+    Fill,
+    /// To answer this one viewer.
+    Pass,
+}
+
+/// What is known about the viewer beside the headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Viewer<'a> {
+    /// Method as the viewer sent it.
+    pub method: &'a Method,
+    /// Protocol the viewer spoke.
+    pub version: Version,
+    /// Address the connection came from.
+    pub address: IpAddr,
+    /// The headers as they came.
+    pub headers: &'a HeaderMap,
+}
+
+/// The names this edge goes by in Via and CDN-Loop.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// For Via and CDN-Loop: unique to this edge.
+    pub pseudonym: String,
+}
+
+impl Identity {
+    /// Whether a request has been through this very edge before (RFC 8586 section 2).
+    #[must_use]
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get_all(CDN_LOOP)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|cdn| cdn.split(';').next().is_some_and(|id| id.trim() == self.pseudonym))
+    }
+}
+
+/// The headers of a request to the origin, but for Host, the origin's custom headers and a signature.
+#[must_use]
+pub fn headers(
+    purpose: Purpose,
+    policy: &CachePolicy,
+    viewer: Viewer<'_>,
+    cookies: Option<&str>,
+    identity: &Identity,
+) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(16);
+    let everything =
+        policy.semantics == Semantics::Rfc9111 || !matches!(*viewer.method, Method::GET | Method::HEAD);
+    if everything {
+        end_to_end::copy(viewer.headers, &mut out);
+        out.remove(header::HOST);
+        if policy.semantics == Semantics::CloudFront {
+            NOT_FORWARDED_BY_CLOUDFRONT.iter().for_each(|name| _ = out.remove(*name));
+        }
+    }
+    for name in &policy.headers {
+        out.remove(name);
+        viewer.headers.get_all(name).iter().for_each(|value| _ = out.append(name.clone(), value.clone()));
+    }
+    if let Some(cookies) = cookies.and_then(|c| HeaderValue::from_str(c).ok()) {
+        out.insert(header::COOKIE, cookies);
+    }
+    match purpose {
+        Purpose::Fill => SELECTING.iter().for_each(|name| _ = out.remove(name)),
+        Purpose::Pass if !everything => {
+            for name in &SELECTING {
+                viewer.headers.get_all(name).iter().for_each(|value| _ = out.append(name, value.clone()));
+            }
+        }
+        Purpose::Pass => {}
+    }
+    if policy.semantics == Semantics::CloudFront {
+        out.entry(header::USER_AGENT).or_insert(USER_AGENT);
+    }
+    // What the edge itself says about the way the request took.
+    let address = viewer.address.to_canonical().to_string();
+    append_to_list(
+        viewer.headers.get(X_FORWARDED_FOR).filter(|_| everything),
+        X_FORWARDED_FOR,
+        &address,
+        &mut out,
+    );
+    let via = format!("{} {}", version_text(viewer.version), identity.pseudonym);
+    append_to_list(viewer.headers.get(header::VIA), header::VIA, &via, &mut out);
+    append_to_list(viewer.headers.get(CDN_LOOP), CDN_LOOP, &identity.pseudonym, &mut out);
+    out
+}
+
+/// Headers that ask for less than the whole object.
+const SELECTING: [HeaderName; 6] = [
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+];
+
+/// CloudFront guide: removed unless a policy asks for them.
+const NOT_FORWARDED_BY_CLOUDFRONT: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cookie",
+    "referer",
+    "user-agent",
+    "x-forwarded-proto",
+    "x-http-method-override",
+    "x-real-ip",
+];
+
+fn append_to_list(before: Option<&HeaderValue>, name: HeaderName, element: &str, out: &mut HeaderMap) {
+    let value = match before.and_then(|b| b.to_str().ok()) {
+        Some(before) => HeaderValue::try_from(format!("{before}, {element}")),
+        None => HeaderValue::try_from(element),
+    };
+    if let Ok(value) = value {
+        out.insert(name, value);
+    }
+}
+
+/// The protocol version as Via has it.
+#[must_use]
+pub fn version_text(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2.0",
+        Version::HTTP_3 => "3.0",
+        _ => "1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use headland_proto::model::{NameSelection, TtlBounds};
+
+    use super::*;
+
+    fn check(
+        semantics: Semantics,
+        purpose: Purpose,
+        method: &Method,
+        viewer: &[(&'static str, &str)],
+        expected: &[(&str, &str)],
+    ) {
+        let policy = CachePolicy {
+            semantics,
+            ttl: TtlBounds { min: Duration::ZERO, default: Duration::ZERO, max: Duration::ZERO },
+            headers: vec![HeaderName::from_static("x-key")],
+            cookies: NameSelection::None,
+            query_strings: NameSelection::None,
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in viewer {
+            map.append(*name, value.parse().expect("value"));
+        }
+        let identity = Identity { pseudonym: "headland-1".into() };
+        let viewer = Viewer {
+            method,
+            version: Version::HTTP_11,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            headers: &map,
+        };
+        let out = headers(purpose, &policy, viewer, Some("a=1"), &identity);
+        let mut actual: Vec<(&str, &str)> =
+            out.iter().map(|(n, v)| (n.as_str(), v.to_str().expect("text"))).collect();
+        let always = [("cdn-loop", "headland-1"), ("cookie", "a=1"), ("via", "1.1 headland-1")];
+        let mut expected: Vec<(&str, &str)> = expected.iter().copied().chain(always).collect();
+        actual.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(actual, expected);
+    }
+
+    const VIEWER: &[(&str, &str)] = &[
+        ("host", "cdn.example.com"),
+        ("accept", "image/*"),
+        ("authorization", "Basic x"),
+        ("connection", "close, x-hop"),
+        ("content-type", "text/plain"),
+        ("if-none-match", "\"e\""),
+        ("range", "bytes=0-1"),
+        ("te", "trailers"),
+        ("transfer-encoding", "chunked"),
+        ("user-agent", "curl"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("x-hop", "1"),
+        ("x-key", "k"),
+        ("x-other", "o"),
+    ];
+
+    #[test]
+    fn a_cloudfront_fill_carries_nothing_but_the_key() {
+        check(
+            Semantics::CloudFront,
+            Purpose::Fill,
+            &Method::GET,
+            VIEWER,
+            &[("user-agent", "Headland"), ("x-forwarded-for", "127.0.0.1"), ("x-key", "k")],
+        );
+    }
+
+    #[test]
+    fn a_passed_get_may_be_conditional() {
+        check(
+            Semantics::CloudFront,
+            Purpose::Pass,
+            &Method::GET,
+            VIEWER,
+            &[
+                ("if-none-match", "\"e\""),
+                ("range", "bytes=0-1"),
+                ("user-agent", "Headland"),
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x-key", "k"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_post_keeps_its_content_and_credentials() {
+        check(
+            Semantics::CloudFront,
+            Purpose::Pass,
+            &Method::POST,
+            VIEWER,
+            &[
+                ("authorization", "Basic x"),
+                ("content-type", "text/plain"),
+                ("if-none-match", "\"e\""),
+                ("range", "bytes=0-1"),
+                ("user-agent", "Headland"),
+                ("x-forwarded-for", "192.0.2.1, 127.0.0.1"),
+                ("x-key", "k"),
+                ("x-other", "o"),
+            ],
+        );
+    }
+
+    #[test]
+    fn rfc9111_passes_every_end_to_end_header() {
+        check(
+            Semantics::Rfc9111,
+            Purpose::Fill,
+            &Method::GET,
+            VIEWER,
+            &[
+                ("accept", "image/*"),
+                ("authorization", "Basic x"),
+                ("content-type", "text/plain"),
+                ("user-agent", "curl"),
+                ("x-forwarded-for", "192.0.2.1, 127.0.0.1"),
+                ("x-key", "k"),
+                ("x-other", "o"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_loop_is_recognised() {
+        let identity = Identity { pseudonym: "headland-1".into() };
+        let with = |value: &str| {
+            let mut map = HeaderMap::new();
+            map.insert(CDN_LOOP, value.parse().expect("value"));
+            identity.is_in(&map)
+        };
+        assert!(with("headland-1"));
+        assert!(with("foo, headland-1; v=2"));
+        assert!(!with("headland-12, foo"));
+    }
+}

@@ -1,0 +1,158 @@
+//! Compiling a distribution: from what the control plane sent to what a request can be answered from.
+
+use std::sync::Arc;
+
+use headland_proto::{
+    id::DistributionId,
+    model::{CacheBehavior, DistributionConfig, HostName, HostPattern, Origin, PathPattern, Violations},
+    revision::Revision,
+    v1,
+};
+
+/// One distribution, checked and compiled for serving.
+#[derive(Debug)]
+pub struct Distribution {
+    /// Its id.
+    pub id: DistributionId,
+    /// The revision this was compiled from.
+    pub revision: Revision,
+    /// Its own host name.
+    pub domain_name: HostName,
+    /// Whether it serves.
+    pub enabled: bool,
+    /// The other names it answers to.
+    pub aliases: Vec<HostPattern>,
+    /// The path served for "/", with its leading slash.
+    pub default_root_object: Option<String>,
+    default_behavior: Arc<Behavior>,
+    behaviors: Vec<(PathPattern, Arc<Behavior>)>,
+}
+
+/// What happens to a request, with its origin at hand.
+#[derive(Debug)]
+pub struct Behavior {
+    /// The operator's wish.
+    pub rules: CacheBehavior,
+    /// Where objects come from.
+    pub origin: Arc<Origin>,
+}
+
+impl Distribution {
+    /// Checks and compiles what the control plane sent. The control plane has checked it too, but perhaps with other rules
+    /// than this program's.
+    ///
+    /// # Errors
+    /// Everything that keeps this edge from serving it.
+    pub fn compile(desired: &v1::DesiredDistribution) -> Result<Self, Violations> {
+        let mut found = Violations::default();
+        let id = desired.id.parse::<DistributionId>().map_err(|e| found.add("id", e.to_string()));
+        let domain_name =
+            desired.domain_name.parse::<HostName>().map_err(|e| found.add("domain_name", e.to_string()));
+        let config = match &desired.config {
+            Some(config) => DistributionConfig::try_from(config)?,
+            None => {
+                found.add("config", "is missing");
+                return Err(found);
+            }
+        };
+        let (Ok(id), Ok(domain_name)) = (id, domain_name) else {
+            return Err(found);
+        };
+
+        let origins: Vec<Arc<Origin>> = config.origins.into_iter().map(Arc::new).collect();
+        let compile = |rules: CacheBehavior| {
+            let origin = Arc::clone(&origins[rules.origin_index]);
+            Arc::new(Behavior { rules, origin })
+        };
+        Ok(Self {
+            id,
+            revision: Revision(desired.revision),
+            domain_name,
+            enabled: config.enabled,
+            aliases: config.aliases,
+            default_root_object: config.default_root_object,
+            default_behavior: compile(config.default_behavior),
+            behaviors: config
+                .behaviors
+                .into_iter()
+                .map(|(pattern, rules)| (pattern, compile(rules)))
+                .collect(),
+        })
+    }
+
+    /// The behavior for a path: the first whose pattern matches, otherwise the default.
+    #[must_use]
+    pub fn behavior(&self, path: &str) -> &Arc<Behavior> {
+        let matching = self.behaviors.iter().find(|(pattern, _)| pattern.matches(path));
+        matching.map_or(&self.default_behavior, |(_, behavior)| behavior)
+    }
+
+    /// Every origin that a behavior sends requests to, without repetition.
+    pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
+        let behaviors: Vec<&Arc<Behavior>> =
+            self.behaviors.iter().map(|(_, b)| b).chain([&self.default_behavior]).collect();
+        let first_use = move |i: usize| {
+            let id = &behaviors[i].origin.id;
+            behaviors[..i].iter().all(|b| b.origin.id != *id).then(|| &behaviors[i].origin)
+        };
+        (0..=self.behaviors.len()).filter_map(first_use)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desired(patterns: &[(&str, &str)]) -> v1::DesiredDistribution {
+        let origin = |id: &str| v1::Origin {
+            id: id.into(),
+            kind: Some(v1::origin::Kind::Custom(v1::CustomOrigin {
+                domain_name: format!("{id}.example.com"),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let behavior = |pattern: &str, target: &str| v1::CacheBehavior {
+            path_pattern: pattern.into(),
+            target_origin_id: target.into(),
+            ..Default::default()
+        };
+        v1::DesiredDistribution {
+            id: "EABCDEFGHIJKLM".into(),
+            domain_name: "dabc.cdn.localhost".into(),
+            revision: 7,
+            config: Some(v1::DistributionConfig {
+                caller_reference: "r".into(),
+                enabled: true,
+                origins: ["a", "b", "unused"].map(origin).to_vec(),
+                default_cache_behavior: Some(behavior("", "a")),
+                cache_behaviors: patterns.iter().map(|(p, t)| behavior(p, t)).collect(),
+                ..Default::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn the_first_matching_behavior_wins() {
+        let compiled = Distribution::compile(&desired(&[("img/*", "b"), ("*.jpg", "a"), ("*.png", "b")]))
+            .expect("compiles");
+        let target = |path: &str| compiled.behavior(path).origin.id.clone();
+        assert_eq!(target("/img/x.jpg"), "b");
+        assert_eq!(target("/x.jpg"), "a");
+        assert_eq!(target("/x.png"), "b");
+        assert_eq!(target("/anything"), "a");
+        let ids: Vec<&str> = compiled.origins().map(|o| o.id.as_str()).collect();
+        assert_eq!(ids, ["b", "a"]);
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_with_all_reasons() {
+        let mut wire = desired(&[]);
+        wire.id = "nonsense".into();
+        wire.domain_name = "a..b".into();
+        let violations = Distribution::compile(&wire).expect_err("violations");
+        assert_eq!(violations.list().len(), 2, "{violations}");
+        wire.config = None;
+        assert!(Distribution::compile(&wire).is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! Error pages: the only place that chooses a 4xx or 5xx status of this edge's own, and what a viewer is told.
+//!
+//! Viewers learn whose fault it was and what to quote when they ask about it; details are in the edge's log.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::{body::ViewerBody, request::Refusal, response};
+use crate::origin::Fault;
+
+/// Why a request ends in an error page.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// The viewer's doing, or the operator's wish.
+    Refused(Refusal),
+    /// The origin's doing.
+    Origin(Fault),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Origin(fault)
+    }
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(Refusal::Host | Refusal::Path) => StatusCode::BAD_REQUEST,
+            Self::Refused(Refusal::UrlTooLong) => StatusCode::URI_TOO_LONG,
+            Self::Refused(Refusal::Method) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Refused(Refusal::UnknownHost) => StatusCode::NOT_FOUND,
+            // CloudFront answers all three with 403.
+            Self::Refused(Refusal::Disabled | Refusal::MethodNotAllowed | Refusal::UnexpectedBody) => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Refused(Refusal::Loop) => StatusCode::LOOP_DETECTED,
+            Self::Origin(Fault::ConnectTimeout | Fault::ResponseTimeout) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Origin(Fault::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Origin(Fault::Request(_)) => StatusCode::BAD_REQUEST,
+            Self::Origin(Fault::Connect(_) | Fault::Response(_) | Fault::Credentials(_)) => {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
+
+    fn explanation(&self) -> &'static str {
+        match self {
+            Self::Refused(Refusal::Host) => "The request does not name exactly one host.",
+            Self::Refused(Refusal::Path) => "The request's path is not one that can be served.",
+            Self::Refused(Refusal::UrlTooLong) => "The request's path and query are longer than 8,192 bytes.",
+            Self::Refused(Refusal::Method) => "This method is not served here.",
+            Self::Refused(Refusal::UnknownHost) => "No distribution answers to this host name.",
+            Self::Refused(Refusal::Disabled) => "The distribution for this host name is disabled.",
+            Self::Refused(Refusal::MethodNotAllowed) => "The distribution does not allow this method.",
+            Self::Refused(Refusal::UnexpectedBody) => "A GET or HEAD request must not have a body.",
+            Self::Refused(Refusal::Loop) => {
+                "The request has come back to where it was before: the origin leads here again."
+            }
+            Self::Origin(Fault::ConnectTimeout) => "The origin could not be reached in time.",
+            Self::Origin(Fault::ResponseTimeout) => "The origin did not answer in time.",
+            Self::Origin(Fault::Connect(_)) => "The origin could not be reached.",
+            Self::Origin(Fault::Response(_)) => "The origin's answer could not be used.",
+            Self::Origin(Fault::Credentials(_)) => "The origin could not be asked on this edge's behalf.",
+            Self::Origin(Fault::Request(_)) => "The request cannot be put to the origin.",
+            Self::Origin(Fault::Overloaded) => {
+                "Too many requests are waiting for origins. Try again in a moment."
+            }
+        }
+    }
+
+    /// The page; for a HEAD only its head.
+    #[must_use]
+    pub fn page(&self, request_id: &HeaderValue, head_only: bool) -> Response<ViewerBody> {
+        let status = self.status();
+        let reason = status.canonical_reason().unwrap_or("Error");
+        let id = request_id.to_str().unwrap_or_default();
+        let text = format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{code} {reason}</title></head>\n\
+             <body><h1>{code} {reason}</h1><p>{explanation}</p><hr><p>Headland, request {id}</p></body></html>\n",
+            code = status.as_u16(),
+            explanation = self.explanation(),
+        );
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(response::X_CACHE, HeaderValue::from_static("Error from headland"));
+        headers.insert(response::X_HEADLAND_ID, request_id.clone());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(
+                header::ALLOW,
+                HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"),
+            );
+        }
+        let body = if head_only { ViewerBody::empty() } else { ViewerBody::one(Bytes::from(text)) };
+        response::build(status, headers, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_says_whose_fault_it_was() {
+        let id = HeaderValue::from_static("abc123");
+        let page = Failure::from(Fault::ResponseTimeout).page(&id, false);
+        assert_eq!(page.status(), StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(page.headers()["x-cache"], "Error from headland");
+        let body = page.into_body().collect().await.expect("body").to_bytes();
+        let text = std::str::from_utf8(&body).expect("text");
+        assert!(
+            text.contains("504 Gateway Timeout")
+                && text.contains("did not answer in time")
+                && text.contains("abc123")
+        );
+        let head = Failure::from(Refusal::UnknownHost).page(&id, true);
+        assert_eq!(head.status(), StatusCode::NOT_FOUND);
+        assert!(head.into_body().collect().await.expect("body").to_bytes().is_empty());
+    }
+}

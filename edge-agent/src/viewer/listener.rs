@@ -1,0 +1,290 @@
+//! Listening: one worker per core, each with its own runtime, its own sockets and its own connections.
+//!
+//! The kernel spreads new connections over the workers (SO_REUSEPORT); a request is served on the core that accepted it.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
+};
+use hyper_util::rt::TokioTimer;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::TcpStream,
+    runtime::{self, LocalOptions},
+    sync::watch,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use super::{
+    connection::{self, ConnectionState, Connections, Drain, Draining, OnThisWorker, Patience, ViewerIo},
+    request::HEAD_BYTES_MAX,
+};
+use crate::pipeline::{Answer, Shared, Worker};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// Requests one HTTP/2 connection may have under way.
+const STREAMS_MAX: u32 = 128;
+/// Pause after the process has run out of something (files, memory) that accepting needs, or of allowed connections.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What viewers' connections may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewerLimits {
+    /// How long they may take over what.
+    pub patience: Patience,
+    /// Open at once, on each worker; more wait to be accepted.
+    pub connections_max: usize,
+    /// How long they have to finish when the agent stops.
+    pub drain: Duration,
+}
+
+/// One socket per worker on the same address. Port 0 becomes one free port for all.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
+    let first = bind_one(address)?;
+    let address = first.local_addr()?;
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        sockets.push(bind_one(address)?);
+    }
+    Ok(sockets)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// The running workers. They go on until [`Workers::stop`].
+#[derive(Debug)]
+pub struct Workers {
+    threads: Vec<thread::JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Workers {
+    /// Starts a worker for every set of sockets: `sockets[address][worker]`.
+    ///
+    /// # Errors
+    /// When a thread or a runtime cannot be made.
+    pub fn start(
+        sockets: Vec<Vec<TcpListener>>,
+        shared: &Arc<Shared>,
+        limits: ViewerLimits,
+    ) -> io::Result<Self> {
+        let workers = sockets.iter().map(Vec::len).max().unwrap_or(0);
+        let mut by_worker: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+        for of_one_address in sockets {
+            for (socket, mine) in of_one_address.into_iter().zip(&mut by_worker) {
+                mine.push(socket);
+            }
+        }
+        let (stop, stopped) = watch::channel(false);
+        let mut threads = Vec::with_capacity(workers);
+        for (index, sockets) in by_worker.into_iter().enumerate() {
+            let (shared, stopped) = (Arc::clone(shared), stopped.clone());
+            let (made, making) = mpsc::channel();
+            let thread = thread::Builder::new().name(format!("viewer-{index}")).spawn(move || {
+                // A local runtime cannot change threads, so it is made on its own.
+                let runtime =
+                    runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+                let (runtime, result) = match runtime {
+                    Ok(runtime) => (Some(runtime), Ok(())),
+                    Err(error) => (None, Err(error)),
+                };
+                let _ = made.send(result);
+                if let Some(runtime) = runtime {
+                    let worker = Rc::new(Worker::new(index, &shared));
+                    runtime.block_on(run(worker, sockets, limits, stopped));
+                }
+            })?;
+            threads.push(thread);
+            making.recv().map_err(io::Error::other)??;
+        }
+        Ok(Self { threads, stop })
+    }
+
+    /// Stops accepting, lets connections finish for as long as their limits allow, and waits for the threads.
+    pub fn stop(self) {
+        self.stop.send_replace(true);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+    }
+}
+
+async fn run(
+    worker: Rc<Worker>,
+    sockets: Vec<TcpListener>,
+    limits: ViewerLimits,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let connections = Rc::new(Connections::default());
+    let protocols = Rc::new(Protocols::new());
+    let mut accepting = Vec::new();
+    for socket in sockets {
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => accepting.push(tokio::task::spawn_local(accept(
+                listener,
+                Rc::clone(&worker),
+                Rc::clone(&connections),
+                Rc::clone(&protocols),
+                limits,
+            ))),
+            Err(error) => tracing::error!(%error, "failed to listen"),
+        }
+    }
+    let watchdog = tokio::task::spawn_local({
+        let connections = Rc::clone(&connections);
+        async move {
+            let mut ticks = interval(connection::TICK);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                ticks.tick().await;
+                connections.tick(limits.patience);
+            }
+        }
+    });
+    // An error means that the sender is gone, which is a stop as well.
+    let _ = stopped.wait_for(|&stop| stop).await;
+    accepting.iter().for_each(tokio::task::JoinHandle::abort);
+    connections.drain();
+    let all_gone = async {
+        while connections.open() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if timeout(limits.drain, all_gone).await.is_err() {
+        tracing::warn!(
+            connections = connections.open(),
+            "breaking off connections that did not finish in time"
+        );
+        connections.abort();
+    }
+    watchdog.abort();
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    worker: Rc<Worker>,
+    connections: Rc<Connections>,
+    protocols: Rc<Protocols>,
+    limits: ViewerLimits,
+) {
+    loop {
+        if connections.open() >= limits.connections_max {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        }
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let (worker, protocols) = (Rc::clone(&worker), Rc::clone(&protocols));
+                connections
+                    .spawn(|state| async move { protocols.serve(stream, address, worker, state).await });
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// How the protocols are spoken.
+struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<OnThisWorker>,
+}
+
+impl Protocols {
+    fn new() -> Self {
+        let mut http1 = http1::Builder::new();
+        http1.max_header_size(HEAD_BYTES_MAX);
+        let mut http2 = http2::Builder::new(OnThisWorker);
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+        Self { http1, http2 }
+    }
+
+    async fn serve(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        worker: Rc<Worker>,
+        state: Rc<ConnectionState>,
+    ) {
+        // Small responses must not wait for the acknowledgement of earlier ones.
+        let _ = stream.set_nodelay(true);
+        let Some(http2) = connection::speaks_http2(&stream).await else {
+            return;
+        };
+        let io = ViewerIo::new(stream, Rc::clone(&state));
+        let requests = Requests { worker, address, state: Rc::clone(&state) };
+        // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.
+        let ended = if http2 {
+            Draining::new(self.http2.serve_connection(io, requests), state).await
+        } else {
+            Draining::new(self.http1.serve_connection(io, requests), state).await
+        };
+        if let Err(error) = ended {
+            tracing::trace!(%error, %address, "connection ended early");
+        }
+    }
+}
+
+/// The requests of one connection.
+struct Requests {
+    worker: Rc<Worker>,
+    address: SocketAddr,
+    state: Rc<ConnectionState>,
+}
+
+impl Service<http::Request<Incoming>> for Requests {
+    type Response = http::Response<super::body::ViewerBody>;
+    type Error = std::convert::Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answer {
+        self.worker.serve(request, self.address.ip(), &self.state)
+    }
+}
+
+impl Drain for http1::Connection<ViewerIo, Requests> {
+    fn drain(self: std::pin::Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl Drain for http2::Connection<ViewerIo, Requests, OnThisWorker> {
+    fn drain(self: std::pin::Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}

@@ -1,0 +1,186 @@
+//! Admitting requests: what is malformed or hostile is refused, the rest is told by its canonical host, path and query.
+
+use std::borrow::Cow;
+
+use headland_proto::model::HostName;
+use http::{HeaderMap, Method, Request, Uri, Version, header};
+
+/// Bytes of path and query. CloudFront: 8,192.
+pub const URL_BYTES_MAX: usize = 8192;
+/// Bytes of request line and headers together. CloudFront: 20,480.
+pub const HEAD_BYTES_MAX: usize = 20_480;
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Target<'r> {
+    /// Host in lower case, without port and trailing dot.
+    pub host: Cow<'r, str>,
+    /// Path as the viewer sent it, with its leading slash.
+    pub path: &'r str,
+    /// Query as the viewer sent it, without the question mark.
+    pub query: Option<&'r str>,
+}
+
+/// Why a request is not served. What a viewer is told stands in `error_page`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No host, several, or one that is not a host name.
+    Host,
+    /// A path with dot segments or a NUL, or none.
+    Path,
+    /// Path and query are too long.
+    UrlTooLong,
+    /// A method that no edge serves.
+    Method,
+    /// No distribution answers to the host.
+    UnknownHost,
+    /// The distribution is disabled.
+    Disabled,
+    /// The behavior does not allow the method.
+    MethodNotAllowed,
+    /// A GET with a body (CloudFront guide, "GET requests that include a body").
+    UnexpectedBody,
+    /// The request has been through this edge before.
+    Loop,
+}
+
+/// Checks what every request must fulfil, whatever it is for.
+///
+/// # Errors
+/// The first reason to refuse it.
+pub fn admit<B>(request: &Request<B>) -> Result<Target<'_>, Refusal> {
+    let uri = request.uri();
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::Method);
+    }
+    if uri.path_and_query().map_or(0, |p| p.as_str().len()) > URL_BYTES_MAX {
+        return Err(Refusal::UrlTooLong);
+    }
+    let host = host(uri, request.headers(), request.version())?;
+    let path = uri.path();
+    if !path.starts_with('/') || has_hostile_segment(path) {
+        return Err(Refusal::Path);
+    }
+    Ok(Target { host, path, query: uri.query() })
+}
+
+/// The host a request is for: the authority of the target if it has one, otherwise the Host header (RFC 9112 section 3.2).
+fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap, version: Version) -> Result<Cow<'r, str>, Refusal> {
+    let mut fields = headers.get_all(header::HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(Refusal::Host);
+    }
+    let field = field.map(|value| value.to_str().map_err(|_| Refusal::Host)).transpose()?;
+    let authority = match (uri.authority(), field) {
+        // In HTTP/2 both are the viewer's word for one thing; two words are one too many (RFC 9113 section 8.3.1).
+        (Some(authority), Some(field)) if version == Version::HTTP_2 && authority.as_str() != field => {
+            return Err(Refusal::Host);
+        }
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(field)) => field,
+        (None, None) => return Err(Refusal::Host),
+    };
+    canonical_host(authority).ok_or(Refusal::Host)
+}
+
+/// Without port and trailing dot, in lower case. Allocates only for what is not canonical already.
+fn canonical_host(authority: &str) -> Option<Cow<'_, str>> {
+    let host = match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => {
+            let port = &authority[colon + 1..];
+            if !port.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            &authority[..colon]
+        }
+        _ => authority,
+    };
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
+    if !host.is_empty() && host.bytes().all(plain) && !host.ends_with('.') {
+        return Some(Cow::Borrowed(host));
+    }
+    let name: HostName = host.parse().ok()?;
+    Some(Cow::Owned(name.as_str().to_owned()))
+}
+
+/// Whether a path has a segment "." or "..", plain or encoded, or an encoded NUL. An origin might resolve it to something else
+/// than the key says.
+fn has_hostile_segment(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let suspicious = bytes.windows(2).any(|w| w == b"/.") || bytes.contains(&b'%');
+    suspicious && (bytes.windows(3).any(|w| w == b"%00") || path.split('/').any(is_dot_segment))
+}
+
+fn is_dot_segment(segment: &str) -> bool {
+    let mut rest = segment;
+    let mut dots = 0;
+    while !rest.is_empty() {
+        let encoded = rest.get(..3).is_some_and(|p| p.eq_ignore_ascii_case("%2e"));
+        rest = match rest.strip_prefix('.') {
+            Some(after) => after,
+            None if encoded => &rest[3..],
+            None => return false,
+        };
+        dots += 1;
+    }
+    dots == 1 || dots == 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(uri: &str, hosts: &[&str]) -> Request<()> {
+        let mut builder = Request::get(uri);
+        for host in hosts {
+            builder = builder.header("host", *host);
+        }
+        builder.body(()).expect("request")
+    }
+
+    fn check(uri: &str, hosts: &[&str], expected: Result<(&str, &str, Option<&str>), Refusal>) {
+        let request = request(uri, hosts);
+        let expected = expected.map(|(host, path, query)| Target { host: host.into(), path, query });
+        assert_eq!(admit(&request), expected, "{uri} {hosts:?}");
+    }
+
+    #[test]
+    fn the_host_is_canonical() {
+        check("/a?b", &["example.com"], Ok(("example.com", "/a", Some("b"))));
+        check("/a", &["Example.COM:8080"], Ok(("example.com", "/a", None)));
+        check("/a", &["example.com."], Ok(("example.com", "/a", None)));
+        check("/a", &["127.0.0.1:8080"], Ok(("127.0.0.1", "/a", None)));
+        check("/a", &["[::1]:8080"], Ok(("[::1]", "/a", None)));
+        check("/a", &["[::1]"], Ok(("[::1]", "/a", None)));
+        check("http://abs.example.com/a", &["other"], Ok(("abs.example.com", "/a", None)));
+    }
+
+    #[test]
+    fn a_host_that_is_none_is_refused() {
+        for hosts in [&[][..], &["a", "a"], &[""], &["a b"], &["a:x"], &["user@a"], &["a/b"], &["[::1"]] {
+            check("/a", hosts, Err(Refusal::Host));
+        }
+        let mut h2 = request("http://a.example.com/a", &["b.example.com"]);
+        *h2.version_mut() = Version::HTTP_2;
+        assert_eq!(admit(&h2), Err(Refusal::Host));
+    }
+
+    #[test]
+    fn hostile_paths_are_refused() {
+        for path in ["/a/../b", "/..", "/.", "/a/%2e%2E/b", "/a/.%2e", "/a%00b", "/%2E"] {
+            check(path, &["a"], Err(Refusal::Path));
+        }
+        for path in ["/a/...", "/.well-known/x", "/a..b", "/%2ehidden", "/a//b", "/a%2Fb"] {
+            check(path, &["a"], Ok(("a", path, None)));
+        }
+    }
+
+    #[test]
+    fn limits_and_methods_are_kept() {
+        check(&format!("/{}", "a".repeat(URL_BYTES_MAX)), &["a"], Err(Refusal::UrlTooLong));
+        let mut trace = request("/a", &["a"]);
+        *trace.method_mut() = Method::TRACE;
+        assert_eq!(admit(&trace), Err(Refusal::Method));
+    }
+}

@@ -1,0 +1,266 @@
+//! Hits, misses and expiry; what is forwarded and what comes back.
+
+use std::{io::Write, time::Duration};
+
+use headland_proto::v1;
+
+use crate::support::{
+    edge::{ALL_METHODS, Edge, HOST, behavior, config, policy, seconds},
+    origin::{Origin, response},
+    viewer::{Viewer, get},
+};
+
+#[test]
+fn a_miss_is_stored_and_the_next_request_is_a_hit() {
+    let origin = Origin::fixed("cache-control: max-age=60\netag: \"e\"", "hello");
+    let edge = Edge::start(config(origin.address));
+    let miss = get(edge.address, "/a", &[]);
+    assert_eq!((miss.status, miss.text()), (200, "hello"));
+    assert_eq!(miss.header("x-cache"), Some("Miss from headland"));
+    assert_eq!(miss.header("age"), None);
+    edge.clock.advance(Duration::from_secs(20));
+    let hit = get(edge.address, "/a", &[]);
+    assert_eq!((hit.status, hit.text()), (200, "hello"));
+    assert_eq!(hit.header("x-cache"), Some("Hit from headland"));
+    assert_eq!(hit.header("age"), Some("20"));
+    assert_eq!(hit.header("via"), Some("1.1 headland-test"));
+    assert_ne!(hit.header("x-headland-id"), miss.header("x-headland-id"));
+    assert_eq!(origin.requests(), 1);
+    let traffic = edge.shared.metrics.traffic();
+    assert_eq!((traffic.requests, traffic.hits, traffic.misses, traffic.origin_fetches), (2, 1, 1, 1));
+    assert_eq!(traffic.viewer_bytes_sent, 10);
+}
+
+#[test]
+fn an_expired_object_is_dropped_and_nothing_is_fetched_until_a_viewer_asks() {
+    let origin = Origin::fixed("cache-control: max-age=60", "hello");
+    let edge = Edge::start(config(origin.address));
+    get(edge.address, "/a", &[]);
+    edge.clock.advance(Duration::from_secs(59));
+    assert_eq!(edge.shared.cache.memory.sweep(edge.clock.now()), 0);
+    edge.clock.advance(Duration::from_secs(2));
+    assert_eq!(edge.shared.cache.memory.sweep(edge.clock.now()), 1);
+    assert_eq!(edge.shared.cache.figures().objects, 0);
+    assert_eq!(origin.requests(), 1);
+    assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Miss from headland"));
+    assert_eq!(origin.requests(), 2);
+}
+
+#[test]
+fn an_expired_object_is_not_served_even_before_the_sweep() {
+    let origin = Origin::fixed("cache-control: max-age=60", "hello");
+    let edge = Edge::start(config(origin.address));
+    get(edge.address, "/a", &[]);
+    edge.clock.advance(Duration::from_secs(61));
+    assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Miss from headland"));
+    assert_eq!(origin.requests(), 2);
+}
+
+#[test]
+fn head_is_answered_from_the_object_and_fetches_it_when_there_is_none() {
+    let origin = Origin::fixed("cache-control: max-age=60", "hello");
+    let edge = Edge::start(config(origin.address));
+    let mut viewer = Viewer::connect(edge.address);
+    let miss = viewer.request("HEAD", "/a", &[]);
+    assert_eq!((miss.status, miss.header("content-length")), (200, Some("5")));
+    assert_eq!(origin.received()[0].line, "GET /a HTTP/1.1");
+    let get = viewer.request("GET", "/a", &[]);
+    assert_eq!(get.text(), "hello");
+    let hit = viewer.request("HEAD", "/a", &[]);
+    assert_eq!((hit.header("x-cache"), hit.header("content-length")), (Some("Hit from headland"), Some("5")));
+    assert_eq!(origin.requests(), 1);
+}
+
+#[test]
+fn a_body_of_unknown_length_is_stored_with_its_length() {
+    let origin = Origin::start(|_, stream| {
+        let head = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(format!("{head}3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n").as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    let miss = get(edge.address, "/a", &[]);
+    assert_eq!((miss.text(), miss.header("transfer-encoding")), ("hello", Some("chunked")));
+    let hit = get(edge.address, "/a", &[]);
+    assert_eq!((hit.text(), hit.header("content-length")), ("hello", Some("5")));
+    assert_eq!(origin.requests(), 1);
+}
+
+#[test]
+fn what_may_not_be_stored_is_fetched_each_time_and_keeps_its_conditions() {
+    let origin = Origin::fixed("cache-control: no-store", "hello");
+    let edge = Edge::start(config(origin.address));
+    for _ in 0..3 {
+        let response = get(edge.address, "/a", &["range: bytes=0-1"]);
+        assert_eq!((response.text(), response.header("x-cache")), ("hello", Some("Miss from headland")));
+    }
+    let ranges: Vec<_> = origin.received().iter().map(|r| r.header("range").map(str::to_owned)).collect();
+    // The first was sent in the hope of storing the whole; after that the edge knows better.
+    assert_eq!(ranges, [None, Some("bytes=0-1".into()), Some("bytes=0-1".into())]);
+}
+
+#[test]
+fn a_range_is_cut_from_the_object_on_a_miss_and_on_a_hit() {
+    let origin = Origin::fixed("cache-control: max-age=60", "0123456789");
+    let edge = Edge::start(config(origin.address));
+    for expected in ["Miss from headland", "Hit from headland"] {
+        let part = get(edge.address, "/a", &["range: bytes=3-5"]);
+        assert_eq!((part.status, part.text(), part.header("x-cache")), (206, "345", Some(expected)));
+        assert_eq!(part.header("content-range"), Some("bytes 3-5/10"));
+    }
+    assert_eq!(origin.requests(), 1);
+    assert_eq!(get(edge.address, "/a", &[]).text(), "0123456789");
+}
+
+#[test]
+fn a_viewer_that_has_the_object_is_told_so() {
+    let origin = Origin::fixed("cache-control: max-age=60\netag: \"e\"", "hello");
+    let edge = Edge::start(config(origin.address));
+    get(edge.address, "/a", &[]);
+    let mut viewer = Viewer::connect(edge.address);
+    let same = viewer.request("GET", "/a", &["if-none-match: \"e\""]);
+    assert_eq!((same.status, same.header("etag")), (304, Some("\"e\"")));
+    assert_eq!(viewer.request("GET", "/a", &["if-none-match: \"x\""]).status, 200);
+    assert_eq!(origin.requests(), 1);
+}
+
+#[test]
+fn variants_are_told_apart() {
+    let origin = Origin::start(|request, stream| {
+        let language = request.header("accept-language").unwrap_or("none").to_owned();
+        let headers = "cache-control: max-age=60\nvary: accept-language";
+        stream.write_all(response("200 OK", headers, &language).as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    assert_eq!(get(edge.address, "/a", &["accept-language: de"]).text(), "de");
+    assert_eq!(get(edge.address, "/a", &["accept-language: de"]).text(), "de");
+    assert_eq!(origin.requests(), 1);
+    assert_eq!(get(edge.address, "/a", &["accept-language: fr"]).text(), "fr");
+    assert_eq!(origin.requests(), 2);
+}
+
+#[test]
+fn cloudfront_keeps_for_the_default_ttl_and_forwards_only_the_key() {
+    let origin = Origin::fixed("set-cookie: a=1", "hello");
+    let mut config = config(origin.address);
+    *policy(&mut config) = v1::CachePolicy {
+        default_ttl: seconds(100),
+        headers: Some(v1::HeaderSelection { names: vec!["x-key".into()] }),
+        query_strings: Some(v1::NameSelection {
+            mode: v1::name_selection::Mode::Whitelist.into(),
+            names: vec!["v".into()],
+        }),
+        ..Default::default()
+    };
+    let edge = Edge::start(config);
+    let viewer_headers =
+        ["x-key: 1", "x-other: 2", "cookie: c=1", "authorization: Basic x", "accept: text/html"];
+    let miss = get(edge.address, "/a?v=1&w=2", &viewer_headers);
+    assert_eq!(miss.header("set-cookie"), None);
+    let received = &origin.received()[0];
+    assert_eq!(received.path(), "/a?v=1");
+    assert_eq!(received.header("host").map(str::to_owned), Some(origin.address.to_string()));
+    assert_eq!((received.header("x-key"), received.header("user-agent")), (Some("1"), Some("Headland")));
+    for absent in ["x-other", "cookie", "authorization", "accept"] {
+        assert_eq!(received.header(absent), None, "{absent}");
+    }
+    assert_eq!(get(edge.address, "/a?w=3&v=1", &["x-key: 1"]).header("x-cache"), Some("Hit from headland"));
+    assert_eq!(get(edge.address, "/a?v=1", &["x-key: 2"]).header("x-cache"), Some("Miss from headland"));
+    assert_eq!(get(edge.address, "/a?v=2", &["x-key: 1"]).header("x-cache"), Some("Miss from headland"));
+    edge.clock.advance(Duration::from_secs(101));
+    assert_eq!(get(edge.address, "/a?v=1", &["x-key: 1"]).header("x-cache"), Some("Miss from headland"));
+}
+
+#[test]
+fn a_minimum_ttl_overrides_the_origin() {
+    let origin = Origin::fixed("cache-control: no-store", "hello");
+    let mut config = config(origin.address);
+    *policy(&mut config) = v1::CachePolicy { min_ttl: seconds(50), ..Default::default() };
+    let edge = Edge::start(config);
+    get(edge.address, "/a", &[]);
+    assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Hit from headland"));
+}
+
+#[test]
+fn other_methods_are_refused_or_passed_on_with_their_bodies() {
+    let origin = Origin::start(|request, stream| {
+        let body = format!("{} {}", request.line, String::from_utf8_lossy(&request.body));
+        stream.write_all(response("200 OK", "cache-control: max-age=60", &body).as_bytes()).is_ok()
+    });
+    let mut config = config(origin.address);
+    let edge = Edge::start(config.clone());
+    let mut viewer = Viewer::connect(edge.address);
+    viewer.send("POST", "/a", &[], b"data");
+    assert_eq!(viewer.response(false).status, 403);
+    assert_eq!(origin.requests(), 0);
+
+    behavior(&mut config).allowed_methods = ALL_METHODS.map(str::to_owned).to_vec();
+    edge.update(config);
+    for _ in 0..2 {
+        let mut viewer = Viewer::connect(edge.address);
+        viewer.send("POST", "/a", &["content-type: text/plain"], b"data");
+        let response = viewer.response(false);
+        assert_eq!(
+            (response.text(), response.header("x-cache")),
+            ("POST /a HTTP/1.1 data", Some("Miss from headland"))
+        );
+    }
+    let mut viewer = Viewer::connect(edge.address);
+    viewer.send("PUT", "/a", &["transfer-encoding: chunked"], b"");
+    viewer.raw(b"4\r\ndata\r\n0\r\n\r\n");
+    assert_eq!(viewer.response(false).text(), "PUT /a HTTP/1.1 data");
+    assert_eq!(origin.requests(), 3);
+}
+
+#[test]
+fn the_default_root_object_stands_in_for_the_root_only() {
+    let origin = Origin::start(|request, stream| {
+        stream.write_all(response("200 OK", "cache-control: max-age=60", request.path()).as_bytes()).is_ok()
+    });
+    let mut config = config(origin.address);
+    config.default_root_object = "index.html".into();
+    config.origins[0].origin_path = "/site".into();
+    let edge = Edge::start(config);
+    assert_eq!(get(edge.address, "/", &[]).text(), "/site/index.html");
+    assert_eq!(get(edge.address, "/sub/", &[]).text(), "/site/sub/");
+    assert_eq!(get(edge.address, "/index.html", &[]).header("x-cache"), Some("Hit from headland"));
+}
+
+#[test]
+fn custom_headers_reach_the_origin_in_place_of_the_viewers() {
+    let origin = Origin::fixed("", "hello");
+    let mut config = config(origin.address);
+    config.origins[0].custom_headers = vec![v1::CustomHeader { name: "X-Secret".into(), value: "s".into() }];
+    let edge = Edge::start(config);
+    get(edge.address, "/a", &["x-secret: forged"]);
+    let received = &origin.received()[0];
+    assert_eq!(received.headers.iter().filter(|(n, _)| n == "x-secret").count(), 1);
+    assert_eq!(received.header("x-secret"), Some("s"));
+    assert_eq!(received.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(received.header("cdn-loop"), Some("headland-test"));
+}
+
+#[test]
+fn http2_viewers_are_served_too() {
+    let origin = Origin::fixed("cache-control: max-age=60", "hello");
+    let edge = Edge::start(config(origin.address));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        use http_body_util::{BodyExt, Empty};
+        use hyper_util::rt::{TokioExecutor, TokioIo};
+        let stream = tokio::net::TcpStream::connect(edge.address).await.expect("connect");
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .expect("h2");
+        tokio::spawn(connection);
+        for expected in ["Miss from headland", "Hit from headland"] {
+            let request = http::Request::get(format!("http://{HOST}/a"))
+                .body(Empty::<bytes::Bytes>::new())
+                .expect("request");
+            let response = sender.send_request(request).await.expect("response");
+            assert_eq!(response.headers()["x-cache"], expected);
+            assert_eq!(response.into_body().collect().await.expect("body").to_bytes(), "hello");
+        }
+    });
+    assert_eq!(origin.requests(), 1);
+}

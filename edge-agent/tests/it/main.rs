@@ -1,0 +1,12 @@
+//! The edge agent, seen from outside: real sockets, a scripted origin, viewers that see every byte.
+
+mod support;
+
+// Hits, misses and expiry; what is forwarded and what comes back.
+mod caching;
+// Many viewers at once, and bodies too large to keep.
+mod coalescing;
+// Origins that are down, slow, lying or speaking garbage.
+mod origin_faults;
+// Requests and connections that are not as they should be.
+mod viewer_faults;

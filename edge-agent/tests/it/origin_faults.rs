@@ -1,0 +1,150 @@
+//! Origins that are down, slow, lying or speaking garbage: the viewer is told, and nothing wrong is ever stored.
+
+use std::{
+    io::Write,
+    net::TcpListener,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use crate::support::{
+    edge::{Edge, config},
+    origin::{Origin, response},
+    viewer::get,
+};
+
+#[test]
+fn an_origin_that_is_down_is_a_502() {
+    let address = TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address");
+    let edge = Edge::start(config(address));
+    let answer = get(edge.address, "/a", &[]);
+    assert_eq!((answer.status, answer.header("x-cache")), (502, Some("Error from headland")));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert!(answer.text().contains("could not be reached"));
+}
+
+#[test]
+fn an_origin_that_says_nothing_is_a_504() {
+    let origin = Origin::start(|_, _| {
+        thread::sleep(Duration::from_secs(5));
+        false
+    });
+    let edge = Edge::start(config(origin.address));
+    assert_eq!(get(edge.address, "/a", &[]).status, 504);
+    assert_eq!(edge.shared.metrics.traffic().origin_errors, 1);
+}
+
+#[test]
+fn an_origin_that_falls_silent_breaks_off_the_viewer_and_nothing_is_stored() {
+    for (headers, storable) in [("cache-control: max-age=60", true), ("cache-control: no-store", false)] {
+        let origin = Origin::start(move |_, stream| {
+            let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\ncontent-length: 10\r\n\r\nhalf");
+            let _ = stream.write_all(head.as_bytes());
+            thread::sleep(Duration::from_secs(5));
+            false
+        });
+        let edge = Edge::start(config(origin.address));
+        let answer = get(edge.address, "/a", &[]);
+        assert!(!answer.complete && answer.body == b"half", "storable: {storable}");
+        assert_eq!(edge.shared.cache.figures().objects, 0);
+    }
+}
+
+#[test]
+fn a_body_cut_short_is_never_stored_and_never_looks_complete() {
+    for framing in ["content-length: 10\r\n\r\nhalf", "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        for headers in ["cache-control: max-age=60", "cache-control: no-store"] {
+            let origin = Origin::start(move |_, stream| {
+                let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{framing}").as_bytes());
+                false
+            });
+            let edge = Edge::start(config(origin.address));
+            for _ in 0..2 {
+                let answer = get(edge.address, "/a", &[]);
+                assert!(!answer.complete, "{framing:?} {headers}");
+            }
+            assert_eq!(edge.shared.cache.figures().objects, 0);
+        }
+    }
+}
+
+#[test]
+fn a_body_that_ends_with_the_connection_is_passed_on_but_not_stored() {
+    let origin = Origin::start(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\n\r\nperhaps all");
+        false
+    });
+    let edge = Edge::start(config(origin.address));
+    for _ in 0..2 {
+        assert_eq!(get(edge.address, "/a", &[]).text(), "perhaps all");
+    }
+    assert_eq!(edge.shared.cache.figures().objects, 0);
+    assert_eq!(origin.requests(), 2);
+}
+
+#[test]
+fn garbage_is_a_502() {
+    for garbage in [
+        "nonsense\r\n\r\n",
+        "HTTP/1.1 999999 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcd",
+        "HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
+        "",
+    ] {
+        let origin = Origin::start(move |_, stream| {
+            let _ = stream.write_all(garbage.as_bytes());
+            false
+        });
+        let edge = Edge::start(config(origin.address));
+        assert_eq!(get(edge.address, "/a", &[]).status, 502, "{garbage:?}");
+        assert_eq!(edge.shared.cache.figures().objects, 0);
+    }
+}
+
+#[test]
+fn bytes_beyond_the_announced_length_go_nowhere() {
+    let origin = Origin::start(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 4\r\n\r\nbodyHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged");
+        true
+    });
+    let edge = Edge::start(config(origin.address));
+    for path in ["/a", "/b", "/a", "/b"] {
+        assert_eq!(get(edge.address, path, &[]).text(), "body");
+    }
+}
+
+#[test]
+fn a_kept_connection_that_the_origin_has_closed_is_not_the_viewers_trouble() {
+    let served = AtomicUsize::new(0);
+    let origin = Origin::start(move |_, stream| {
+        // Every second request on a kept connection finds it closing.
+        let n = served.fetch_add(1, Ordering::Relaxed);
+        n % 3 != 1
+            && stream.write_all(response("200 OK", "cache-control: no-store", "hello").as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    for i in 0..6 {
+        assert_eq!(get(edge.address, &format!("/{i}"), &[]).status, 200);
+    }
+}
+
+#[test]
+fn a_failure_is_not_remembered() {
+    let healthy = std::sync::Arc::new(AtomicUsize::new(0));
+    let origin = Origin::start({
+        let healthy = healthy.clone();
+        move |_, stream| {
+            healthy.load(Ordering::SeqCst) == 1
+                && stream
+                    .write_all(response("200 OK", "cache-control: max-age=60", "hello").as_bytes())
+                    .is_ok()
+        }
+    });
+    let edge = Edge::start(config(origin.address));
+    assert_eq!(get(edge.address, "/a", &[]).status, 502);
+    healthy.store(1, Ordering::SeqCst);
+    assert_eq!(get(edge.address, "/a", &[]).text(), "hello");
+    assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Hit from headland"));
+}

@@ -1,0 +1,149 @@
+//! An edge that serves one distribution, with its real workers, sockets and cache, and a clock held by hand.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use headland_edge_agent::{
+    cache::Limits,
+    clock::{Clock, Timestamp},
+    origin::request::Identity,
+    pipeline::Shared,
+    routing::{Distribution, Table},
+    viewer::{
+        connection::Patience,
+        listener::{self, ViewerLimits, Workers},
+    },
+};
+use headland_proto::v1;
+
+/// The host name that every test distribution answers to.
+pub const HOST: &str = "cdn.test";
+
+/// A running edge; it stops when it is dropped.
+pub struct Edge {
+    pub address: SocketAddr,
+    pub shared: Arc<Shared>,
+    pub clock: Clock,
+    workers: Option<Workers>,
+    background: Option<tokio::runtime::Runtime>,
+}
+
+/// How an edge differs from the usual one.
+pub struct Options {
+    pub memory_bytes: u64,
+    pub object_bytes_max: u64,
+    pub patience: Patience,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            object_bytes_max: 8 << 20,
+            patience: Patience {
+                head: Duration::from_secs(10),
+                idle: Duration::from_secs(60),
+                write: Duration::from_secs(60),
+            },
+        }
+    }
+}
+
+/// A distribution with one custom origin and RFC 9111 semantics, to be changed at will.
+pub fn config(origin: SocketAddr) -> v1::DistributionConfig {
+    v1::DistributionConfig {
+        caller_reference: "test".into(),
+        enabled: true,
+        aliases: vec![HOST.into()],
+        origins: vec![v1::Origin {
+            id: "origin".into(),
+            connection_timeout: seconds(1),
+            response_timeout: seconds(1),
+            kind: Some(v1::origin::Kind::Custom(v1::CustomOrigin {
+                domain_name: origin.ip().to_string(),
+                http_port: origin.port().into(),
+                ..Default::default()
+            })),
+            ..Default::default()
+        }],
+        default_cache_behavior: Some(v1::CacheBehavior {
+            target_origin_id: "origin".into(),
+            cache_policy: Some(v1::CachePolicy {
+                semantics: v1::cache_policy::Semantics::Rfc9111.into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+pub fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+pub fn policy(config: &mut v1::DistributionConfig) -> &mut v1::CachePolicy {
+    behavior(config).cache_policy.get_or_insert_default()
+}
+
+pub fn behavior(config: &mut v1::DistributionConfig) -> &mut v1::CacheBehavior {
+    config.default_cache_behavior.get_or_insert_default()
+}
+
+pub const ALL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
+
+impl Edge {
+    pub fn start(config: v1::DistributionConfig) -> Self {
+        Self::start_with(config, Options::default())
+    }
+
+    pub fn start_with(config: v1::DistributionConfig, options: Options) -> Self {
+        const WORKERS: usize = 2;
+        let background = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("background runtime");
+        let clock = Clock::manual(Timestamp::from(std::time::SystemTime::now()));
+        let limits =
+            Limits { memory_bytes: options.memory_bytes, object_bytes_max: options.object_bytes_max };
+        let identity = Identity { pseudonym: "headland-test".into() };
+        let shared =
+            Arc::new(Shared::new(limits, WORKERS, identity, clock.clone(), background.handle().clone()));
+        let sockets = listener::bind(([127, 0, 0, 1], 0).into(), WORKERS).expect("bind");
+        let address = sockets[0].local_addr().expect("address");
+        let limits =
+            ViewerLimits { patience: options.patience, connections_max: 1000, drain: Duration::from_secs(1) };
+        let workers = Workers::start(vec![sockets], &shared, limits).expect("workers");
+        let edge = Self { address, shared, clock, workers: Some(workers), background: Some(background) };
+        edge.update(config);
+        edge
+    }
+
+    /// Puts another configuration in force.
+    pub fn update(&self, config: v1::DistributionConfig) {
+        let desired = v1::DesiredDistribution {
+            id: "EABCDEFGHIJKLM".into(),
+            domain_name: "dabcdefghijklm.cdn.localhost".into(),
+            revision: 1,
+            config: Some(config),
+        };
+        let distribution = Distribution::compile(&desired).expect("valid distribution");
+        self.shared.routing.publish(Table::new([Arc::new(distribution)]));
+    }
+
+    /// Stops the workers as SIGTERM would.
+    pub fn stop(&mut self) {
+        if let Some(workers) = self.workers.take() {
+            workers.stop();
+        }
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(background) = self.background.take() {
+            background.shutdown_background();
+        }
+    }
+}
