@@ -4,12 +4,24 @@
 //! remembers the revision that last wrote it. What each backend must guarantee stands on the trait; the contract
 //! suite in `tests/it/store.rs` checks it on both.
 
+pub(crate) mod bounded;
+mod check;
+pub mod embedded;
+pub mod etcd;
+pub mod keys;
 
 use std::{fmt::Debug, sync::Arc};
 
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 use headland_proto::revision::Revision;
+
+/// The most writes, and the most preconditions, in one commit: etcd's default for `--max-txn-ops`.
+pub const COMMIT_WRITES_MAX: usize = 128;
+
+/// The most bytes of keys and values in one commit. Below etcd's default request limit of 1.5 MiB with room for its own
+/// framing, so that what one backend accepts the other does too.
+pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 
 /// A store that any task may use.
 pub type SharedStore = Arc<dyn Store>;
@@ -73,7 +85,8 @@ pub enum Write {
 /// How a commit ended when the store could decide it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
-    /// All preconditions held; all writes are durable, under this revision.
+    /// All preconditions held; all writes are durable, under this revision. A commit that changes nothing (no writes, or only
+    /// deletes of keys that do not exist) takes no new revision: this is then the store's present one.
     Applied(Revision),
     /// At least one precondition did not hold; nothing was written.
     Refused,
@@ -91,7 +104,8 @@ pub enum Change {
         /// The commit.
         revision: Revision,
     },
-    /// Nothing more happened up to this revision. Sent now and then on an idle watch, as proof of life.
+    /// Nothing more happened up to this revision. Sent every few seconds on an idle watch, as proof of life. True but not
+    /// always sharp: it may stay behind the store's own revision.
     Progress(Revision),
 }
 
@@ -143,15 +157,17 @@ pub trait Store: Debug + Send + Sync + 'static {
         limit: Option<usize>,
     ) -> BoxFuture<'a, Result<Listing, StoreError>>;
 
-    /// Applies all writes if all preconditions hold, otherwise none. No key may be written twice.
+    /// Applies all writes if all preconditions hold, otherwise none. No key may be written twice, and
+    /// [`COMMIT_WRITES_MAX`] and [`COMMIT_BYTES_MAX`] hold: `Failed` otherwise.
     fn commit(
         &self,
         preconditions: Vec<Precondition>,
         writes: Vec<Write>,
     ) -> BoxFuture<'_, Result<Committed, StoreError>>;
 
-    /// Every change to keys that begin with `prefix`, in order, from the given revision (inclusive) on. Ends with an error, after
-    /// which the caller lists and watches anew; it never skips a change silently.
+    /// Every change to keys that begin with `prefix`, in order, from the given revision (inclusive; zero is the first) on. Ends
+    /// with an error, after which the caller lists and watches anew; it never skips a change silently. `Compacted` may
+    /// come from the call or as the stream's first item.
     fn watch<'a>(
         &'a self,
         prefix: &'a str,

@@ -1,0 +1,111 @@
+//! The operator's API over distributions.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use headland_proto::v1::{
+    CreateDistributionRequest, DeleteDistributionRequest, Distribution, GetDistributionRequest,
+    ListDistributionsRequest, ListDistributionsResponse, UpdateDistributionRequest,
+    distribution_service_server::DistributionService,
+};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::{
+    distributions::{Distributions, Error, Etag, Page, Stored},
+    fleet::{Fleet, Observed},
+    metrics::{CallLabels, Metrics},
+};
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct DistributionApi {
+    pub(crate) distributions: Distributions,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl DistributionApi {
+    fn observe(&self) -> Observed {
+        self.fleet.observe(Instant::now().into())
+    }
+
+    fn answer<T>(&self, method: &'static str, result: Result<T, Error>) -> Result<Response<T>, Status> {
+        let result = result.map_err(|error| status::from_distributions(&error));
+        let labels = CallLabels { method, code: status::code_name(&result) };
+        self.metrics.api_calls.get_or_create(&labels).inc();
+        result.map(Response::new)
+    }
+}
+
+fn encode(stored: Stored, observed: &Observed) -> Distribution {
+    let Stored { record, revision } = stored;
+    Distribution {
+        etag: Etag(revision).to_string(),
+        revision: revision.0,
+        status: Some(observed.status(&record.id, revision)),
+        id: record.id,
+        domain_name: record.domain_name,
+        create_time: record.create_time,
+        update_time: record.update_time,
+        config: record.config,
+    }
+}
+
+#[tonic::async_trait]
+impl DistributionService for DistributionApi {
+    async fn create_distribution(
+        &self,
+        request: Request<CreateDistributionRequest>,
+    ) -> Result<Response<Distribution>, Status> {
+        let config = request.into_inner().config.unwrap_or_default();
+        let result = self.distributions.create(&config, SystemTime::now()).await;
+        self.answer("CreateDistribution", result.map(|stored| encode(stored, &self.observe())))
+    }
+
+    async fn get_distribution(
+        &self,
+        request: Request<GetDistributionRequest>,
+    ) -> Result<Response<Distribution>, Status> {
+        let result = self.distributions.get(&request.get_ref().id).await;
+        self.answer("GetDistribution", result.map(|stored| encode(stored, &self.observe())))
+    }
+
+    async fn list_distributions(
+        &self,
+        request: Request<ListDistributionsRequest>,
+    ) -> Result<Response<ListDistributionsResponse>, Status> {
+        let request = request.get_ref();
+        let result = match Page::parse(request.page_size, &request.page_token) {
+            Ok(page) => self.distributions.list(&page).await,
+            Err(violations) => Err(Error::Invalid(violations)),
+        };
+        let observed = self.observe();
+        let response = result.map(|listed| ListDistributionsResponse {
+            distributions: listed.distributions.into_iter().map(|stored| encode(stored, &observed)).collect(),
+            next_page_token: listed.next_page_token.unwrap_or_default(),
+        });
+        self.answer("ListDistributions", response)
+    }
+
+    async fn update_distribution(
+        &self,
+        request: Request<UpdateDistributionRequest>,
+    ) -> Result<Response<Distribution>, Status> {
+        let UpdateDistributionRequest { id, etag, config } = request.into_inner();
+        let config = config.unwrap_or_default();
+        let result = self.distributions.update(&id, &etag, &config, SystemTime::now()).await;
+        self.answer("UpdateDistribution", result.map(|stored| encode(stored, &self.observe())))
+    }
+
+    async fn delete_distribution(
+        &self,
+        request: Request<DeleteDistributionRequest>,
+    ) -> Result<Response<()>, Status> {
+        let DeleteDistributionRequest { id, etag } = request.into_inner();
+        let result = self.distributions.delete(&id, &etag).await;
+        self.answer("DeleteDistribution", result)
+    }
+}

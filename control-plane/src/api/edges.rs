@@ -1,0 +1,81 @@
+//! The operator's view of the fleet.
+
+use std::sync::Arc;
+
+use headland_proto::v1::{
+    self, GetEdgeRequest, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService,
+};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::status;
+use crate::{
+    distributions::{Page, next_token},
+    fleet::{Edge, Fleet, Liveness},
+    metrics::{CallLabels, Metrics},
+};
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct EdgeApi {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl EdgeApi {
+    fn answer<T>(&self, method: &'static str, result: Result<T, Status>) -> Result<Response<T>, Status> {
+        let labels = CallLabels { method, code: status::code_name(&result) };
+        self.metrics.api_calls.get_or_create(&labels).inc();
+        result.map(Response::new)
+    }
+}
+
+fn encode((edge, liveness): (Edge, Liveness)) -> v1::Edge {
+    let liveness = match liveness {
+        Liveness::Live => v1::edge::Liveness::Live,
+        Liveness::Late => v1::edge::Liveness::Late,
+        Liveness::Gone => v1::edge::Liveness::Gone,
+    };
+    v1::Edge {
+        id: edge.greeting.edge_id.to_string(),
+        location: edge.greeting.location,
+        viewer_url: edge.greeting.viewer_url,
+        agent_version: edge.greeting.agent_version,
+        liveness: liveness.into(),
+        applied_revision: edge.applied.0,
+        connect_time: Some(edge.connected_at.wall.into()),
+        report_time: edge.reported_at.map(|at| at.wall.into()),
+        cache: edge.report.cache,
+        traffic: edge.report.traffic,
+        uptime: edge.report.uptime,
+        distributions: edge.report.distributions,
+        refusals: u32::try_from(edge.report.refusals.len()).unwrap_or(u32::MAX),
+    }
+}
+
+#[tonic::async_trait]
+impl EdgeService for EdgeApi {
+    async fn list_edges(
+        &self,
+        request: Request<ListEdgesRequest>,
+    ) -> Result<Response<ListEdgesResponse>, Status> {
+        let request = request.get_ref();
+        let page = Page::<Uuid>::parse(request.page_size, &request.page_token);
+        let response = page.map_err(|violations| status::invalid(&violations)).map(|page| {
+            let (edges, more) = self.fleet.list(page.after, page.size, Instant::now());
+            let last = edges.last().filter(|_| more).map(|(edge, _)| edge.greeting.edge_id);
+            ListEdgesResponse {
+                edges: edges.into_iter().map(encode).collect(),
+                next_page_token: last.map(next_token).unwrap_or_default(),
+            }
+        });
+        self.answer("ListEdges", response)
+    }
+
+    async fn get_edge(&self, request: Request<GetEdgeRequest>) -> Result<Response<v1::Edge>, Status> {
+        let id = &request.get_ref().id;
+        let edge = Uuid::try_parse(id).ok().and_then(|uuid| self.fleet.get(uuid, Instant::now()));
+        self.answer("GetEdge", edge.map(encode).ok_or_else(|| status::edge_not_found(id)))
+    }
+}

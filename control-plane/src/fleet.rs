@@ -1,0 +1,209 @@
+//! The fleet: which edges are connected and what they last reported. Memory only, and safe to lose.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use headland_proto::v1;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) use self::{
+    edge::{Edge, Moment},
+    greeting::Greeting,
+    liveness::Liveness,
+    status::Observed,
+};
+
+mod edge;
+mod greeting;
+mod liveness;
+mod status;
+
+/// Edges that may be connected at once.
+pub(crate) const EDGES_MAX: usize = 10_000;
+/// How long an edge is remembered after its stream ended.
+const GONE_REMEMBERED: Duration = Duration::from_secs(3600);
+/// Edges remembered after their streams ended; the longest gone are forgotten first.
+const GONE_EDGES_MAX: usize = 1000;
+
+/// All edges this control plane knows of.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    report_interval: Duration,
+    registry: Mutex<Registry>,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    edges: BTreeMap<Uuid, Edge>,
+    streams: HashMap<Uuid, Stream>,
+    last_number: u64,
+}
+
+/// The newest stream of an edge.
+#[derive(Debug)]
+struct Stream {
+    number: u64,
+    superseded: CancellationToken,
+}
+
+/// More edges are connected than this control plane takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("take another edge: {EDGES_MAX} are connected")]
+pub(crate) struct FleetFull;
+
+impl Fleet {
+    /// An empty fleet whose edges are to report at this interval.
+    #[must_use]
+    pub(crate) fn new(report_interval: Duration) -> Arc<Self> {
+        Arc::new(Self { report_interval, registry: Mutex::default() })
+    }
+
+    /// How often edges are to report.
+    #[must_use]
+    pub(crate) fn report_interval(&self) -> Duration {
+        self.report_interval
+    }
+
+    /// Enters an edge that has just connected. An earlier stream of the same edge is superseded: the newest wins.
+    ///
+    /// # Errors
+    /// When [`EDGES_MAX`] others are connected.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        greeting: Greeting,
+        cluster_id: &Arc<str>,
+        now: Moment,
+    ) -> Result<Connection, FleetFull> {
+        let edge_id = greeting.edge_id;
+        let mut registry = self.registry.lock();
+        let known = registry.streams.contains_key(&edge_id);
+        if !known && registry.streams.len() >= EDGES_MAX {
+            return Err(FleetFull);
+        }
+        registry.last_number += 1;
+        let number = registry.last_number;
+        let superseded = CancellationToken::new();
+        let stream = Stream { number, superseded: superseded.clone() };
+        if let Some(before) = registry.streams.insert(edge_id, stream) {
+            before.superseded.cancel();
+        }
+        registry.edges.insert(edge_id, Edge::connected(greeting, cluster_id, now));
+        registry.forget(now.monotonic);
+        Ok(Connection { fleet: self.clone(), edge_id, number, cluster_id: cluster_id.clone(), superseded })
+    }
+
+    /// The edges after `after` in order of id, at most `limit` of them, and whether there are more.
+    #[must_use]
+    pub(crate) fn list(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+        now: Instant,
+    ) -> (Vec<(Edge, Liveness)>, bool) {
+        let mut registry = self.registry.lock();
+        registry.forget(now);
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let mut rest = registry.edges.range((from, std::ops::Bound::Unbounded)).map(|(_, edge)| edge);
+        let page = rest.by_ref().take(limit);
+        let page = page.map(|edge| (edge.clone(), edge.liveness(self.report_interval, now))).collect();
+        (page, rest.next().is_some())
+    }
+
+    /// One edge.
+    #[must_use]
+    pub(crate) fn get(&self, id: Uuid, now: Instant) -> Option<(Edge, Liveness)> {
+        let mut registry = self.registry.lock();
+        registry.forget(now);
+        let edge = registry.edges.get(&id)?;
+        Some((edge.clone(), edge.liveness(self.report_interval, now)))
+    }
+
+    /// What the live edges have applied and refused.
+    #[must_use]
+    pub(crate) fn observe(&self, now: Instant) -> Observed {
+        Observed::new(self.registry.lock().edges.values(), self.report_interval, now)
+    }
+
+    /// How many edges are live, late and gone.
+    #[must_use]
+    pub(crate) fn count(&self, now: Instant) -> [(Liveness, usize); 3] {
+        let mut counts = [(Liveness::Live, 0), (Liveness::Late, 0), (Liveness::Gone, 0)];
+        let mut registry = self.registry.lock();
+        registry.forget(now);
+        for edge in registry.edges.values() {
+            let liveness = edge.liveness(self.report_interval, now);
+            counts.iter_mut().filter(|(l, _)| *l == liveness).for_each(|(_, n)| *n += 1);
+        }
+        counts
+    }
+}
+
+impl Registry {
+    /// Drops edges that have been gone for too long, and the longest gone of too many.
+    fn forget(&mut self, now: Instant) {
+        self.edges.retain(|_, edge| {
+            edge.disconnected_at.is_none_or(|at| now.saturating_duration_since(at) <= GONE_REMEMBERED)
+        });
+        let gone = self.edges.iter().filter_map(|(id, edge)| edge.disconnected_at.map(|at| (at, *id)));
+        let mut gone: Vec<(Instant, Uuid)> = gone.collect();
+        let surplus = gone.len().saturating_sub(GONE_EDGES_MAX);
+        gone.sort_unstable();
+        for (_, id) in gone.into_iter().take(surplus) {
+            self.edges.remove(&id);
+        }
+    }
+}
+
+/// One stream of one edge; the edge is gone when this is dropped, unless a newer stream has taken over.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    fleet: Arc<Fleet>,
+    edge_id: Uuid,
+    number: u64,
+    cluster_id: Arc<str>,
+    superseded: CancellationToken,
+}
+
+impl Connection {
+    /// Takes in a report.
+    pub(crate) fn report(&self, report: v1::Report, now: Moment) {
+        let mut registry = self.fleet.registry.lock();
+        if registry.is_newest(self)
+            && let Some(edge) = registry.edges.get_mut(&self.edge_id)
+        {
+            edge.report(report, &self.cluster_id, now);
+        }
+    }
+
+    /// Waits until a newer stream of the same edge has taken over.
+    pub(crate) async fn superseded(&self) {
+        self.superseded.cancelled().await;
+    }
+}
+
+impl Registry {
+    fn is_newest(&self, connection: &Connection) -> bool {
+        self.streams.get(&connection.edge_id).is_some_and(|s| s.number == connection.number)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut registry = self.fleet.registry.lock();
+        if registry.is_newest(self) {
+            registry.streams.remove(&self.edge_id);
+            if let Some(edge) = registry.edges.get_mut(&self.edge_id) {
+                edge.disconnected_at = Some(Instant::now());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

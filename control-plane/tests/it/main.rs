@@ -1,0 +1,10 @@
+//! The control plane against the real thing: real gRPC over real sockets, real files, real processes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should end where it is")]
+
+mod api;
+mod health;
+mod plane;
+mod process;
+mod several;
+mod sync;
