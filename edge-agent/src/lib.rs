@@ -1,10 +1,18 @@
 //! What is served: viewers in front, a local cache, origins behind.
 
+pub mod agent;
 pub mod cache;
 pub mod clock;
+pub mod config;
 pub mod end_to_end;
+pub mod error_chain;
 pub mod metrics;
 pub mod origin;
+pub mod origin_problems;
 pub mod pipeline;
 pub mod routing;
+pub mod sync;
 pub mod viewer;
+
+mod admin;
+mod origin_checks;

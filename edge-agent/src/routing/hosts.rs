@@ -42,6 +42,14 @@ impl Table {
         }
     }
 
+    /// Every distribution, once, in no order.
+    pub fn distributions(&self) -> impl Iterator<Item = &Arc<Distribution>> {
+        self.exact
+            .iter()
+            .filter(|(name, distribution)| name.as_ref() == distribution.domain_name.as_str())
+            .map(|(_, d)| d)
+    }
+
     /// The distribution that answers to a canonical host name: the one that claims it exactly, otherwise the one that
     /// claims the smallest domain it lies in.
     #[must_use]

@@ -17,7 +17,7 @@ use crate::support::{
 fn gate() -> (impl Fn() + Send + Sync + Clone, mpsc::Sender<()>) {
     let (open, closed) = mpsc::channel::<()>();
     let closed = Arc::new(Mutex::new(closed));
-    (move || drop(closed.lock().expect("lock").recv_timeout(Duration::from_secs(30))), open)
+    (move || _ = closed.lock().expect("lock").recv_timeout(Duration::from_secs(30)), open)
 }
 
 #[test]

@@ -10,3 +10,7 @@ mod coalescing;
 mod origin_faults;
 // Requests and connections that are not as they should be.
 mod viewer_faults;
+// The program: settings, exit codes, signals.
+mod program;
+// The sync protocol, the last-good files, and an agent's life from start to stop.
+mod sync;

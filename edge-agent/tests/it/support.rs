@@ -1,5 +1,6 @@
-//! What the scenarios are made of: an edge without a control plane, an origin that does as it is told, and viewers.
+//! What the scenarios are made of: an edge without a control plane, a control plane without a mind, an origin that does as it is told, and viewers.
 
-pub mod edge;
-pub mod origin;
-pub mod viewer;
+pub(crate) mod control_plane;
+pub(crate) mod edge;
+pub(crate) mod origin;
+pub(crate) mod viewer;

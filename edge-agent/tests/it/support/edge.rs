@@ -16,22 +16,22 @@ use headland_edge_agent::{
 use headland_proto::v1;
 
 /// The host name that every test distribution answers to.
-pub const HOST: &str = "cdn.test";
+pub(crate) const HOST: &str = "cdn.test";
 
 /// A running edge; it stops when it is dropped.
-pub struct Edge {
-    pub address: SocketAddr,
-    pub shared: Arc<Shared>,
-    pub clock: Clock,
+pub(crate) struct Edge {
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
     workers: Option<Workers>,
     background: Option<tokio::runtime::Runtime>,
 }
 
 /// How an edge differs from the usual one.
-pub struct Options {
-    pub memory_bytes: u64,
-    pub object_bytes_max: u64,
-    pub patience: Patience,
+pub(crate) struct Options {
+    pub(crate) memory_bytes: u64,
+    pub(crate) object_bytes_max: u64,
+    pub(crate) patience: Patience,
 }
 
 impl Default for Options {
@@ -49,7 +49,7 @@ impl Default for Options {
 }
 
 /// A distribution with one custom origin and RFC 9111 semantics, to be changed at will.
-pub fn config(origin: SocketAddr) -> v1::DistributionConfig {
+pub(crate) fn config(origin: SocketAddr) -> v1::DistributionConfig {
     v1::DistributionConfig {
         caller_reference: "test".into(),
         enabled: true,
@@ -77,26 +77,26 @@ pub fn config(origin: SocketAddr) -> v1::DistributionConfig {
     }
 }
 
-pub fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+pub(crate) fn seconds(seconds: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos: 0 })
 }
 
-pub fn policy(config: &mut v1::DistributionConfig) -> &mut v1::CachePolicy {
+pub(crate) fn policy(config: &mut v1::DistributionConfig) -> &mut v1::CachePolicy {
     behavior(config).cache_policy.get_or_insert_default()
 }
 
-pub fn behavior(config: &mut v1::DistributionConfig) -> &mut v1::CacheBehavior {
+pub(crate) fn behavior(config: &mut v1::DistributionConfig) -> &mut v1::CacheBehavior {
     config.default_cache_behavior.get_or_insert_default()
 }
 
-pub const ALL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
+pub(crate) const ALL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
 
 impl Edge {
-    pub fn start(config: v1::DistributionConfig) -> Self {
+    pub(crate) fn start(config: v1::DistributionConfig) -> Self {
         Self::start_with(config, Options::default())
     }
 
-    pub fn start_with(config: v1::DistributionConfig, options: Options) -> Self {
+    pub(crate) fn start_with(config: v1::DistributionConfig, options: Options) -> Self {
         const WORKERS: usize = 2;
         let background = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -120,7 +120,7 @@ impl Edge {
     }
 
     /// Puts another configuration in force.
-    pub fn update(&self, config: v1::DistributionConfig) {
+    pub(crate) fn update(&self, config: v1::DistributionConfig) {
         let desired = v1::DesiredDistribution {
             id: "EABCDEFGHIJKLM".into(),
             domain_name: "dabcdefghijklm.cdn.localhost".into(),
@@ -132,7 +132,7 @@ impl Edge {
     }
 
     /// Stops the workers as SIGTERM would.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(workers) = self.workers.take() {
             workers.stop();
         }

@@ -12,32 +12,32 @@ type Script = dyn Fn(&Received, &mut TcpStream) -> bool + Send + Sync;
 
 /// A request as the origin got it.
 #[derive(Debug, Clone)]
-pub struct Received {
+pub(crate) struct Received {
     /// `GET /path HTTP/1.1`.
-    pub line: String,
+    pub(crate) line: String,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Received {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.line.split(' ').nth(1).unwrap_or_default()
     }
 }
 
 /// A running origin. Its threads end with the process.
-pub struct Origin {
-    pub address: SocketAddr,
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
 impl Origin {
-    pub fn start(script: impl Fn(&Received, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&Received, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -55,22 +55,22 @@ impl Origin {
     }
 
     /// An origin that answers every request with these headers and this body.
-    pub fn fixed(headers: &str, body: &str) -> Self {
+    pub(crate) fn fixed(headers: &str, body: &str) -> Self {
         let response = response("200 OK", headers, body);
         Self::start(move |_, stream| stream.write_all(response.as_bytes()).is_ok())
     }
 
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().expect("lock").clone()
     }
 
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.received.lock().expect("lock").len()
     }
 }
 
 /// A response with a length.
-pub fn response(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {
     let headers: String = headers.lines().map(|line| format!("{}\r\n", line.trim())).collect();
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }

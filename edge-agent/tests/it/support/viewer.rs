@@ -13,49 +13,49 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A response as it came.
 #[derive(Debug)]
-pub struct Response {
-    pub status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Whether the body ended where the message said it would.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
 }
 
 /// A connection to an edge.
-pub struct Viewer {
+pub(crate) struct Viewer {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 /// One GET on a connection of its own.
-pub fn get(edge: SocketAddr, path: &str, headers: &[&str]) -> Response {
+pub(crate) fn get(edge: SocketAddr, path: &str, headers: &[&str]) -> Response {
     Viewer::connect(edge).request("GET", path, headers)
 }
 
 impl Viewer {
-    pub fn connect(edge: SocketAddr) -> Self {
+    pub(crate) fn connect(edge: SocketAddr) -> Self {
         let stream = TcpStream::connect(edge).expect("connect");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         Self { stream, buffer: Vec::new() }
     }
 
-    pub fn request(&mut self, method: &str, path: &str, headers: &[&str]) -> Response {
+    pub(crate) fn request(&mut self, method: &str, path: &str, headers: &[&str]) -> Response {
         self.send(method, path, headers, b"");
         self.response(method == "HEAD")
     }
 
-    pub fn send(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) {
+    pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) {
         let headers: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
         let length =
             if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
@@ -63,17 +63,17 @@ impl Viewer {
         self.raw(body);
     }
 
-    pub fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("write");
     }
 
     /// The next response; `head_only` if it answers a HEAD.
-    pub fn response(&mut self, head_only: bool) -> Response {
+    pub(crate) fn response(&mut self, head_only: bool) -> Response {
         self.try_response(head_only).expect("a response")
     }
 
     /// The next response, `None` if the edge closes instead.
-    pub fn try_response(&mut self, head_only: bool) -> Option<Response> {
+    pub(crate) fn try_response(&mut self, head_only: bool) -> Option<Response> {
         let (status, headers) = self.head()?;
         let mut response = Response { status, headers, body: Vec::new(), complete: true };
         if head_only || status == 204 || status == 304 {
@@ -93,7 +93,7 @@ impl Viewer {
     }
 
     /// Status and headers of the next response, leaving the body for later.
-    pub fn head(&mut self) -> Option<(u16, Vec<(String, String)>)> {
+    pub(crate) fn head(&mut self) -> Option<(u16, Vec<(String, String)>)> {
         let end = loop {
             if let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                 break end;
@@ -113,13 +113,13 @@ impl Viewer {
     }
 
     /// At least this many bytes of what comes next.
-    pub fn bytes(&mut self, n: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, n: usize) -> Vec<u8> {
         while self.buffer.len() < n && self.fill() {}
         self.buffer.drain(..n.min(self.buffer.len())).collect()
     }
 
     /// Whether the edge has closed the connection, once it has.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         !self.fill()
     }
 

@@ -1,0 +1,101 @@
+//! What `/metrics` shows: read when asked, from the counters where they are kept.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeGaugeValue, NoLabelSet},
+    metrics::MetricType,
+};
+
+use super::Observed;
+
+/// Collects all figures of the agent.
+#[derive(Debug)]
+pub(super) struct Figures(pub(super) Arc<Observed>);
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Out(encoder);
+        self.traffic(&mut out)?;
+        self.cache(&mut out)?;
+        self.sync(&mut out)?;
+        self.control_planes(&mut out)
+    }
+}
+
+impl Figures {
+    fn traffic(&self, out: &mut Out<'_>) -> fmt::Result {
+        let traffic = self.0.serving.metrics.traffic();
+        out.counter("viewer_requests", "Requests from viewers", traffic.requests)?;
+        out.counter("viewer_sent_bytes", "Bytes sent to viewers", traffic.viewer_bytes_sent)?;
+        out.counter("cache_hits", "Requests answered from the cache", traffic.hits)?;
+        out.counter("cache_misses", "Requests that needed the origin", traffic.misses)?;
+        out.counter("cache_evictions", "Objects dropped to make room", traffic.evictions)?;
+        out.counter("cache_expirations", "Objects dropped because they expired", traffic.expirations)?;
+        out.counter("origin_fetches", "Requests to origins", traffic.origin_fetches)?;
+        out.counter("origin_errors", "Requests to origins that failed", traffic.origin_errors)
+    }
+
+    fn cache(&self, out: &mut Out<'_>) -> fmt::Result {
+        let cache = self.0.serving.cache.figures();
+        out.gauge("cache_objects", "Objects in the cache", cache.objects)?;
+        out.gauge("cache_bytes", "Bytes in the cache", cache.bytes)?;
+        out.gauge("cache_capacity_bytes", "Bytes the cache may hold", cache.capacity_bytes)
+    }
+
+    fn sync(&self, out: &mut Out<'_>) -> fmt::Result {
+        let view = &self.0.view;
+        let state = Arc::clone(&view.state.borrow());
+        out.gauge("uptime_seconds", "Time since the start", self.0.started.elapsed().as_secs_f64())?;
+        out.gauge("ready", "Whether viewers should be sent here", u64::from(self.0.unready().is_none()))?;
+        out.gauge("applied_revision", "Revision up to which every update is applied", state.applied().0)?;
+        out.gauge("distributions", "Distributions served", state.len())?;
+        out.gauge("refusals", "Distributions not served in their newest revision", state.refused().len())?;
+        let problems = self.0.serving.origin_problems.list().len();
+        out.gauge("origin_problems", "Origins that cannot be used as configured", problems)?;
+        let (owner, saver) = (&view.owner, &view.saver);
+        out.counter("updates_applied", "Updates applied", owner.applied.load(Relaxed))?;
+        out.counter("updates_ignored", "Updates that said nothing new", owner.ignored.load(Relaxed))?;
+        out.counter("update_gaps", "Updates that did not join on", owner.gaps.load(Relaxed))?;
+        out.counter("last_good_saves", "Last-good files written", saver.saves.load(Relaxed))?;
+        out.counter("last_good_save_failures", "Last-good files not written", saver.failures.load(Relaxed))
+    }
+
+    fn control_planes(&self, out: &mut Out<'_>) -> fmt::Result {
+        let contacts = self.0.view.contacts.list();
+        let labels: Vec<_> = contacts
+            .iter()
+            .map(|c| [("control_plane", c.control_plane.as_str()), ("address", c.address.as_str())])
+            .collect();
+        let help = "Whether the stream to a control plane is open";
+        let mut family = out.0.encode_descriptor("control_plane_connected", help, None, MetricType::Gauge)?;
+        for (contact, labels) in contacts.iter().zip(&labels) {
+            family.encode_family(labels)?.encode_gauge(&u64::from(contact.is_connected()))?;
+        }
+        let help = "Time since the stream to a control plane was open; 0 while it is";
+        let name = "control_plane_silence_seconds";
+        let mut family = out.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (contact, labels) in contacts.iter().zip(&labels) {
+            family.encode_family(labels)?.encode_gauge(&contact.silence().as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes figures that have no labels.
+struct Out<'a>(DescriptorEncoder<'a>);
+
+impl Out<'_> {
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
+        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+    }
+}

@@ -1,0 +1,199 @@
+//! What one source (flags and environment, or a file) says, unchecked: text for every setting that it names.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings as flags and environment variables name them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Layer {
+    /// Where the edge id and the last-good state are kept
+    #[arg(long, value_name = "DIR", env = "HEADLAND_DATA_DIR")]
+    pub data_dir: Option<String>,
+    /// Where this edge stands, for people: fra1, rack-7
+    #[arg(long, value_name = "NAME", env = "HEADLAND_LOCATION")]
+    pub location: Option<String>,
+    /// Address to serve viewers on; may be repeated
+    #[arg(long, value_name = "ADDRESS", env = "HEADLAND_HTTP", value_delimiter = ',')]
+    pub http: Option<Vec<String>>,
+    /// URL at which viewers reach this edge; default: made from the first --http address
+    #[arg(long, value_name = "URL", env = "HEADLAND_VIEWER_URL")]
+    pub viewer_url: Option<String>,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, value_name = "ADDRESS", env = "HEADLAND_ADMIN")]
+    pub admin: Option<String>,
+    /// URL of a control plane; may be repeated. Every address behind a name counts as one more
+    #[arg(
+        long = "control-plane",
+        value_name = "URL",
+        env = "HEADLAND_CONTROL_PLANES",
+        value_delimiter = ','
+    )]
+    pub control_planes: Option<Vec<String>>,
+    /// Memory for cached objects; default: a quarter of what the machine or cgroup has
+    #[arg(long, value_name = "SIZE", env = "HEADLAND_CACHE_MEMORY_BYTES")]
+    pub cache_memory_bytes: Option<String>,
+    /// Largest object that is cached; larger ones pass through
+    #[arg(long, value_name = "SIZE", env = "HEADLAND_CACHE_OBJECT_BYTES_MAX")]
+    pub cache_object_bytes_max: Option<String>,
+    /// Threads that serve viewers; default: as many as can run at once
+    #[arg(long, value_name = "COUNT", env = "HEADLAND_WORKERS")]
+    pub workers: Option<String>,
+    /// Longest time that running requests get at a stop
+    #[arg(long, value_name = "DURATION", env = "HEADLAND_DRAIN_TIMEOUT")]
+    pub drain_timeout: Option<String>,
+    /// Longest time for a viewer to send a request's head
+    #[arg(long, value_name = "DURATION", env = "HEADLAND_LIMITS_HEADER_TIMEOUT")]
+    pub limits_header_timeout: Option<String>,
+    /// Longest silence on a viewer's connection
+    #[arg(long, value_name = "DURATION", env = "HEADLAND_LIMITS_IDLE_TIMEOUT")]
+    pub limits_idle_timeout: Option<String>,
+    /// Most viewer connections at once
+    #[arg(long, value_name = "COUNT", env = "HEADLAND_LIMITS_CONNECTIONS_MAX")]
+    pub limits_connections_max: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as info,headland_edge_agent::sync=debug
+    #[arg(long, value_name = "LEVEL", env = "HEADLAND_LOG_LEVEL")]
+    pub log_level: Option<String>,
+    /// How it is logged: text or json
+    #[arg(long, value_name = "FORMAT", env = "HEADLAND_LOG_FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl Layer {
+    /// What this layer says, and where it says nothing what `below` says.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(below.data_dir),
+            location: self.location.or(below.location),
+            http: self.http.or(below.http),
+            viewer_url: self.viewer_url.or(below.viewer_url),
+            admin: self.admin.or(below.admin),
+            control_planes: self.control_planes.or(below.control_planes),
+            cache_memory_bytes: self.cache_memory_bytes.or(below.cache_memory_bytes),
+            cache_object_bytes_max: self.cache_object_bytes_max.or(below.cache_object_bytes_max),
+            workers: self.workers.or(below.workers),
+            drain_timeout: self.drain_timeout.or(below.drain_timeout),
+            limits_header_timeout: self.limits_header_timeout.or(below.limits_header_timeout),
+            limits_idle_timeout: self.limits_idle_timeout.or(below.limits_idle_timeout),
+            limits_connections_max: self.limits_connections_max.or(below.limits_connections_max),
+            log_level: self.log_level.or(below.log_level),
+            log_format: self.log_format.or(below.log_format),
+        }
+    }
+}
+
+/// A scalar of the file. What it means is checked with everything else, so that all problems are told at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Int(u64),
+    Text(String),
+}
+
+impl From<Scalar> for String {
+    fn from(scalar: Scalar) -> Self {
+        match scalar {
+            Scalar::Int(n) => n.to_string(),
+            Scalar::Text(text) => text,
+        }
+    }
+}
+
+impl From<String> for Scalar {
+    fn from(text: String) -> Self {
+        text.parse().map_or(Self::Text(text), Self::Int)
+    }
+}
+
+/// The same settings as the file nests them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    data_dir: Option<String>,
+    location: Option<Scalar>,
+    http: Option<Vec<String>>,
+    viewer_url: Option<String>,
+    admin: Option<String>,
+    control_planes: Option<Vec<String>>,
+    cache: Cache,
+    workers: Option<Scalar>,
+    drain_timeout: Option<Scalar>,
+    limits: Limits,
+    log: Log,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Cache {
+    memory: Memory,
+    object_bytes_max: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Memory {
+    bytes: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Limits {
+    header_timeout: Option<Scalar>,
+    idle_timeout: Option<Scalar>,
+    connections_max: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Log {
+    level: Option<String>,
+    format: Option<String>,
+}
+
+impl From<File> for Layer {
+    fn from(file: File) -> Self {
+        let text = |scalar: Option<Scalar>| scalar.map(String::from);
+        Self {
+            data_dir: file.data_dir,
+            location: text(file.location),
+            http: file.http,
+            viewer_url: file.viewer_url,
+            admin: file.admin,
+            control_planes: file.control_planes,
+            cache_memory_bytes: text(file.cache.memory.bytes),
+            cache_object_bytes_max: text(file.cache.object_bytes_max),
+            workers: text(file.workers),
+            drain_timeout: text(file.drain_timeout),
+            limits_header_timeout: text(file.limits.header_timeout),
+            limits_idle_timeout: text(file.limits.idle_timeout),
+            limits_connections_max: text(file.limits.connections_max),
+            log_level: file.log.level,
+            log_format: file.log.format,
+        }
+    }
+}
+
+impl From<Layer> for File {
+    fn from(layer: Layer) -> Self {
+        let scalar = |text: Option<String>| text.map(Scalar::from);
+        Self {
+            data_dir: layer.data_dir,
+            location: layer.location.map(Scalar::Text),
+            http: layer.http,
+            viewer_url: layer.viewer_url,
+            admin: layer.admin,
+            control_planes: layer.control_planes,
+            cache: Cache {
+                memory: Memory { bytes: scalar(layer.cache_memory_bytes) },
+                object_bytes_max: scalar(layer.cache_object_bytes_max),
+            },
+            workers: scalar(layer.workers),
+            drain_timeout: scalar(layer.drain_timeout),
+            limits: Limits {
+                header_timeout: scalar(layer.limits_header_timeout),
+                idle_timeout: scalar(layer.limits_idle_timeout),
+                connections_max: scalar(layer.limits_connections_max),
+            },
+            log: Log { level: layer.log_level, format: layer.log_format },
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Where settings come from, and that everything wrong with them is told at once.
+
+use super::*;
+
+fn machine() -> Machine {
+    Machine { memory_bytes: 8 << 30, parallelism: 4, host_name: "edge-1".into() }
+}
+
+fn checked(layer: Layer) -> Settings {
+    Settings::check(layer, &machine()).unwrap()
+}
+
+/// The settings that have problems.
+fn wrong(layer: Layer) -> Vec<String> {
+    Settings::check(layer, &machine()).unwrap_err().into_iter().map(|p| p.setting).collect()
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.into())
+}
+
+#[test]
+fn nothing_needs_to_be_set() {
+    let settings = checked(Layer::default());
+    assert_eq!(settings.cache.memory_bytes, 2 << 30, "a quarter of the memory");
+    assert_eq!((settings.workers, settings.location.as_str()), (4, "default"));
+    assert_eq!(settings.http, ["0.0.0.0:8080".parse().unwrap()]);
+    assert_eq!(settings.control_planes, [Uri::from_static("http://127.0.0.1:7071")]);
+    assert_eq!(settings.limits.header_timeout, Duration::from_secs(10));
+    let small = Machine { memory_bytes: 64 << 20, ..machine() };
+    let cache = Settings::check(Layer::default(), &small).unwrap().cache;
+    assert_eq!((cache.memory_bytes, cache.object_bytes_max), (16 << 20, 16 << 20));
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let file =
+        from_yaml("location: fra1\nhttp: ['127.0.0.1:1', '[::1]:1']\ncache: {memory: {bytes: 1GiB}}\n");
+    let flags = Layer { location: some("fra2"), ..Layer::default() };
+    let settings = checked(flags.over(file.unwrap()));
+    assert_eq!(settings.location, "fra2");
+    assert_eq!((settings.http.len(), settings.cache.memory_bytes), (2, 1 << 30));
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let layer = Layer {
+        location: some(""),
+        http: Some(vec!["0.0.0.0:1".into(), "localhost".into()]),
+        admin: some("8079"),
+        viewer_url: some("edge.example"),
+        control_planes: Some(vec!["https://cp".into(), "cp:7071".into(), "http://cp/path".into()]),
+        cache_memory_bytes: some("lots"),
+        cache_object_bytes_max: some("0"),
+        workers: some("0"),
+        drain_timeout: some("30"),
+        limits_idle_timeout: some("2h"),
+        limits_connections_max: some("-1"),
+        log_level: some("info,=,"),
+        log_format: some("xml"),
+        ..Layer::default()
+    };
+    let mut wrong = wrong(layer);
+    wrong.sort();
+    assert_eq!(
+        wrong,
+        [
+            "admin",
+            "cache.memory.bytes",
+            "cache.object_bytes_max",
+            "control_planes[0]",
+            "control_planes[1]",
+            "control_planes[2]",
+            "drain_timeout",
+            "http[1]",
+            "limits.connections_max",
+            "limits.idle_timeout",
+            "location",
+            "log.format",
+            "log.level",
+            "viewer_url",
+            "workers",
+        ]
+    );
+}
+
+#[test]
+fn lists_have_limits_and_an_object_fits_the_cache() {
+    assert_eq!(wrong(Layer { http: Some(vec![]), ..Layer::default() }), ["http"]);
+    let many = vec!["http://cp:1".to_owned(); 17];
+    assert_eq!(wrong(Layer { control_planes: Some(many), ..Layer::default() }), ["control_planes"]);
+    let layer = Layer {
+        cache_memory_bytes: some("10MiB"),
+        cache_object_bytes_max: some("11MiB"),
+        ..Layer::default()
+    };
+    assert_eq!(wrong(layer), ["cache.object_bytes_max"]);
+}
+
+#[test]
+fn a_file_names_nothing_unknown_and_errors_say_where() {
+    for (text, expected) in [
+        ("location: a\nlokation: b\n", "lokation"),
+        ("cache:\n  memory:\n    size: 1\n", "size"),
+        ("http: 1.2.3.4:5\n", "line 1"),
+        ("location: [a", "line"),
+    ] {
+        let error = from_yaml(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    for empty in ["", "# nothing\n", "{}\n"] {
+        assert_eq!(from_yaml(empty), Ok(Layer::default()), "{empty:?}");
+    }
+}
+
+#[test]
+fn numbers_need_no_quotes() {
+    let layer =
+        from_yaml("workers: 3\nlocation: 7\ncache: {memory: {bytes: 4194304}, object_bytes_max: 1KiB}\n");
+    let settings = checked(layer.unwrap());
+    assert_eq!((settings.workers, settings.location.as_str()), (3, "7"));
+    assert_eq!((settings.cache.memory_bytes, settings.cache.object_bytes_max), (4 << 20, 1024));
+}
+
+#[test]
+fn what_is_printed_sets_the_same() {
+    let layer = Layer {
+        location: some("7"),
+        viewer_url: some("http://edge.example"),
+        cache_memory_bytes: some("100MB"),
+        drain_timeout: some("1500ms"),
+        log_format: some("json"),
+        ..Layer::default()
+    };
+    for settings in [checked(layer), checked(Layer::default())] {
+        let yaml = settings.to_yaml();
+        assert_eq!(checked(from_yaml(&yaml).unwrap()), settings, "{yaml}");
+    }
+}
+
+#[test]
+fn the_viewer_url_is_made_from_where_the_edge_listens() {
+    let (everywhere, nowhere) = (checked(Layer::default()), "");
+    for (bound, host_name, url) in [
+        ("0.0.0.0:8080", "edge-1", "http://edge-1:8080"),
+        ("[::]:80", nowhere, "http://127.0.0.1:80"),
+        ("192.0.2.7:81", "edge-1", "http://192.0.2.7:81"),
+        ("[2001:db8::1]:81", "edge-1", "http://[2001:db8::1]:81"),
+    ] {
+        assert_eq!(everywhere.viewer_url(bound.parse().unwrap(), host_name), url);
+    }
+    let named = checked(Layer { viewer_url: some("http://cdn.example"), ..Layer::default() });
+    assert_eq!(named.viewer_url("0.0.0.0:1".parse().unwrap(), "edge-1"), "http://cdn.example");
+}
+
+#[test]
+fn the_command_line_tells_file_and_flag_problems_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("edge.yaml");
+    fs::write(&path, "locaton: fra1\n").unwrap();
+    let args = |workers: &str| {
+        let config = path.display();
+        [
+            "headland-edge-agent",
+            &format!("--config={config}"),
+            &format!("--workers={workers}"),
+            "--print-config",
+        ]
+        .map(OsString::from)
+    };
+    let error = from_command_line(args("none")).unwrap_err().to_string();
+    assert!(error.contains("locaton") && error.contains("workers"), "{error}");
+    fs::write(&path, "location: fra1\n").unwrap();
+    let Asked::Print(yaml) = from_command_line(args("2")).unwrap() else { panic!("asked to print") };
+    assert!(yaml.contains("fra1") && yaml.contains("workers: 2"), "{yaml}");
+    let usage = from_command_line(["headland-edge-agent", "--nonsense"].map(OsString::from));
+    assert!(matches!(usage, Err(ConfigError::Usage(_))));
+}

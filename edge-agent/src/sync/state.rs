@@ -1,0 +1,259 @@
+//! What this edge holds and what an update makes of it: pure rules, no I/O.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use headland_proto::{id::DistributionId, revision::Revision, v1};
+
+use super::assembly::WholeUpdate;
+use crate::routing::{Distribution, Table};
+
+#[cfg(test)]
+mod tests;
+
+/// Characters of a refusal's reason; the rest is cut off.
+const REASON_CHARS_MAX: usize = 1024;
+
+/// One distribution that is served.
+#[derive(Debug)]
+struct Held {
+    desired: v1::DesiredDistribution,
+    compiled: Arc<Distribution>,
+}
+
+/// A distribution whose newest revision this edge does not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) revision: Revision,
+    pub(crate) reason: String,
+    /// Refused by an earlier run, so this program has not seen it yet and asks for it again.
+    pub(crate) resend: bool,
+}
+
+/// Everything this edge holds, at one revision of one cluster. Immutable; an update makes a new one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    cluster_id: String,
+    applied: Revision,
+    history: u64,
+    held: BTreeMap<Arc<str>, Arc<Held>>,
+    refused: BTreeMap<Arc<str>, Refused>,
+}
+
+/// An update and what the session that brought it believed when it said Hello.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// From the control plane's Welcome.
+    pub(crate) cluster_id: String,
+    /// [`State::history`] at this session's Hello, or after the last update it brought.
+    pub(crate) history: u64,
+    pub(crate) update: WholeUpdate,
+}
+
+/// What became of an offer.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Applied(Applied),
+    /// It says nothing new.
+    Ignored,
+    /// It does not join on to what is held: the session must start again with Hello.
+    Gap(&'static str),
+}
+
+/// The state after an update.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) state: State,
+    /// The table to put in force; none if what is served did not change.
+    pub(crate) table: Option<Table>,
+    /// Ids refused by this update.
+    pub(crate) refused: Vec<Arc<str>>,
+}
+
+impl State {
+    /// The cluster the revision belongs to; empty before anything was applied.
+    pub(crate) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// Every update up to this one is applied.
+    pub(crate) fn applied(&self) -> Revision {
+        self.applied
+    }
+
+    /// Counts how often the revisions lost their meaning: a rewind, another cluster. Sessions that said Hello in an
+    /// earlier history speak of other revisions than this state.
+    pub(crate) fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// Whether a configuration was ever applied, from a control plane or from disk.
+    pub(crate) fn is_serving(&self) -> bool {
+        !self.cluster_id.is_empty()
+    }
+
+    /// How many distributions are served.
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// What is not served in its newest revision, by distribution id.
+    pub(crate) fn refused(&self) -> impl ExactSizeIterator<Item = (&str, &Refused)> {
+        self.refused.iter().map(|(id, refused)| (&**id, refused))
+    }
+
+    /// Why one distribution is not served in its newest revision.
+    pub(crate) fn refusal(&self, id: &str) -> Option<&Refused> {
+        self.refused.get(id)
+    }
+
+    /// Whether some revision of this distribution is served.
+    pub(crate) fn holds(&self, id: &str) -> bool {
+        self.held.contains_key(id)
+    }
+
+    /// The routing table of what is held. Costs as much as there is, but compiles nothing.
+    pub(crate) fn table(&self) -> Table {
+        Table::new(self.held.values().map(|held| Arc::clone(&held.compiled)))
+    }
+
+    /// What to save.
+    pub(crate) fn to_record(&self) -> v1::LastGood {
+        v1::LastGood {
+            cluster_id: self.cluster_id.clone(),
+            revision: self.applied.0,
+            distributions: self.held.values().map(|held| held.desired.clone()).collect(),
+            refused_distribution_ids: self.refused.keys().map(|id| id.to_string()).collect(),
+        }
+    }
+
+    /// What was saved. A distribution that this program cannot compile is refused, like one from a control plane.
+    pub(crate) fn from_record(record: v1::LastGood) -> Self {
+        let applied = Revision(record.revision);
+        let mut state = Self { cluster_id: record.cluster_id, applied, ..Self::default() };
+        // Something that is no id was refused for that, and no control plane can send it again.
+        let is_id = |id: &String| id.parse::<DistributionId>().is_ok();
+        for id in record.refused_distribution_ids.into_iter().filter(is_id) {
+            let reason = "refused before this edge agent restarted; asked for again".to_owned();
+            state.refused.insert(id.into(), Refused { revision: applied, reason, resend: true });
+        }
+        for desired in record.distributions {
+            let id: Arc<str> = desired.id.as_str().into();
+            match compile(&desired) {
+                Ok(compiled) => {
+                    state.held.insert(id, Arc::new(Held { desired, compiled }));
+                }
+                Err(reason) => {
+                    let revision = Revision(desired.revision);
+                    state.refused.insert(id, Refused { revision, reason, resend: true });
+                }
+            }
+        }
+        state
+    }
+
+    /// Rules 3 to 6 of the sync protocol.
+    pub(crate) fn apply(&self, offer: Offer) -> Outcome {
+        let Offer { cluster_id, history, update } = offer;
+        if history != self.history {
+            return Outcome::Gap("the edge has since been moved to another history");
+        }
+        if cluster_id != self.cluster_id {
+            if !update.whole {
+                return Outcome::Gap("the edge holds the state of another cluster");
+            }
+            let fresh =
+                Self { cluster_id, history: self.history + u64::from(self.is_serving()), ..Self::default() };
+            return self.advance(fresh, update);
+        }
+        if update.whole {
+            if update.to <= self.applied && !update.rewind {
+                return Outcome::Ignored;
+            }
+            let history = self.history + u64::from(update.to <= self.applied);
+            return self.advance(Self { cluster_id, history, ..Self::default() }, update);
+        }
+        if update.from > self.applied {
+            return Outcome::Gap("the update begins after what the edge has applied");
+        }
+        if update.to > self.applied {
+            return self.advance(self.clone(), update);
+        }
+        self.apply_resent(update)
+    }
+
+    /// An update that is not newer can still answer a request to send again.
+    fn apply_resent(&self, mut update: WholeUpdate) -> Outcome {
+        let asked = |id: &str| self.refused.get(id).is_some_and(|refused| refused.resend);
+        update.distributions.retain(|desired| asked(&desired.id));
+        if update.to < self.applied || update.distributions.is_empty() {
+            return Outcome::Ignored;
+        }
+        update.deleted.clear();
+        self.advance(self.clone(), update)
+    }
+
+    /// Puts the update's content into `next`, which holds what stays whatever the update says.
+    fn advance(&self, mut next: Self, update: WholeUpdate) -> Outcome {
+        let none = BTreeMap::new();
+        // Another cluster's distributions are not earlier versions of these.
+        let previous = if next.cluster_id == self.cluster_id { &self.held } else { &none };
+        next.applied = update.to;
+        for id in &update.deleted {
+            next.held.remove(id.as_str());
+            next.refused.remove(id.as_str());
+        }
+        let mut refused = Vec::new();
+        for desired in update.distributions {
+            let id: Arc<str> = desired.id.as_str().into();
+            let revision = Revision(desired.revision);
+            let before = previous.get(&id);
+            if !update.whole && before.is_some_and(|before| before.desired.revision > desired.revision) {
+                continue;
+            }
+            match hold(desired, before) {
+                Ok(held) => {
+                    next.refused.remove(&id);
+                    next.held.insert(id, held);
+                }
+                Err(reason) => {
+                    if let Some(before) = before {
+                        next.held.insert(Arc::clone(&id), Arc::clone(before));
+                    }
+                    next.refused.insert(Arc::clone(&id), Refused { revision, reason, resend: false });
+                    refused.push(id);
+                }
+            }
+        }
+        let table = (!same(&self.held, &next.held)).then(|| next.table());
+        Outcome::Applied(Applied { state: next, table, refused })
+    }
+}
+
+/// What is held after a distribution was sent: the very same if it says the same, so that nothing is compiled twice.
+fn hold(desired: v1::DesiredDistribution, before: Option<&Arc<Held>>) -> Result<Arc<Held>, String> {
+    match before {
+        Some(before) if before.desired == desired => Ok(Arc::clone(before)),
+        _ => compile(&desired).map(|compiled| Arc::new(Held { desired, compiled })),
+    }
+}
+
+/// Compiles one distribution. Whatever is wrong with it, or with the compiler, concerns this one only.
+fn compile(desired: &v1::DesiredDistribution) -> Result<Arc<Distribution>, String> {
+    let mut reason = match catch_unwind(AssertUnwindSafe(|| Distribution::compile(desired))) {
+        Ok(Ok(compiled)) => return Ok(Arc::new(compiled)),
+        Ok(Err(violations)) => violations.to_string(),
+        Err(_) => "this edge agent panicked while compiling it; its log says where".to_owned(),
+    };
+    if let Some((end, _)) = reason.char_indices().nth(REASON_CHARS_MAX) {
+        reason.truncate(end);
+    }
+    Err(reason)
+}
+
+fn same(a: &BTreeMap<Arc<str>, Arc<Held>>, b: &BTreeMap<Arc<str>, Arc<Held>>) -> bool {
+    a.len() == b.len() && a.values().zip(b.values()).all(|(a, b)| Arc::ptr_eq(a, b))
+}
