@@ -1,0 +1,97 @@
+//! The commands, noun by noun.
+
+mod completions;
+#[cfg(feature = "dev")]
+mod dev;
+mod distribution;
+mod edge;
+mod version;
+
+use std::future::Future;
+
+use headland::{
+    client::{Client, Options},
+    error::{Error, ErrorKind},
+};
+
+use crate::{
+    output::Output,
+    settings::{Flags, Settings},
+};
+
+/// What can be done. A command that needs more than the client library stands behind the Cargo feature that brings it.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Distribution(distribution::Args),
+    Edge(edge::Args),
+    Version(version::Args),
+    Completions(completions::Args),
+    #[cfg(feature = "dev")]
+    Dev(dev::Args),
+}
+
+impl Command {
+    pub(crate) fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
+        match self {
+            Self::Distribution(args) => {
+                context.block_on(async |session| distribution::run(args, session).await)
+            }
+            Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
+            Self::Version(args) => version::run(&args, context),
+            Self::Completions(args) => completions::run(&args, context),
+            #[cfg(feature = "dev")]
+            Self::Dev(args) => dev::run(&args, context),
+        }
+    }
+}
+
+/// What every command is given.
+pub(crate) struct Context<'p> {
+    pub(crate) flags: &'p Flags,
+    pub(crate) output: &'p mut Output,
+}
+
+/// What a command that talks to a control plane is given.
+pub(crate) struct Session<'p> {
+    pub(crate) client: Client,
+    pub(crate) settings: Settings,
+    pub(crate) output: &'p mut Output,
+}
+
+impl<'p> Context<'p> {
+    pub(crate) fn new(flags: &'p Flags, output: &'p mut Output) -> Self {
+        Self { flags, output }
+    }
+
+    /// Runs a command that talks to a control plane.
+    fn block_on<'c>(
+        &'c mut self,
+        command: impl AsyncFnOnce(&mut Session<'c>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let settings = Settings::of_process(self.flags)?;
+        let options = Options {
+            call_timeout: settings.call_timeout.0.0,
+            ca_certificate: settings.ca_certificate.0.as_deref().map(read_certificate).transpose()?,
+            ..Options::default()
+        };
+        run_async(async {
+            let client = Client::connect(&settings.endpoint.0, options)?;
+            let mut session = Session { client, settings, output: self.output };
+            command(&mut session).await
+        })
+    }
+}
+
+fn run_async(command: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Io, format!("start: {e}")))?
+        .block_on(command)
+}
+
+fn read_certificate(path: &std::path::Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|e| {
+        Error::new(ErrorKind::Settings, format!("read the CA certificate {}: {e}", path.display()))
+    })
+}

@@ -1,0 +1,32 @@
+//! Reading a spec from a file or from stdin.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use headland::{
+    error::{Error, ErrorKind},
+    spec::Source,
+};
+
+/// Reads and parses a spec; `-` is stdin.
+pub(crate) fn read(path: &Path) -> Result<Source, Error> {
+    let (name, text) = if path == Path::new("-") {
+        ("stdin".to_owned(), read_to_string(io::stdin().lock()))
+    } else {
+        (path.display().to_string(), File::open(path).and_then(read_to_string))
+    };
+    let text = text.map_err(|e| Error::new(ErrorKind::Spec, format!("read {name}: {e}")))?;
+    Source::parse(&name, &text)
+}
+
+fn read_to_string(from: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    from.take(Source::BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > Source::BYTES_MAX {
+        return Err(io::Error::other(format!("it has more than {} bytes", Source::BYTES_MAX)));
+    }
+    Ok(text)
+}

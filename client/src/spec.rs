@@ -1,0 +1,96 @@
+//! The file people write, and what the command prints: the same types, in YAML or JSON.
+//!
+//! Field names are those of the .proto files; choices are written in lower case (`allow-all`, `rfc9111`), durations as `60s`,
+//! `1h30m` or plain seconds. What is left out takes the default named in `headland/v1/distribution.proto`.
+
+mod behavior;
+mod document;
+mod duration;
+mod locate;
+mod origin;
+mod parse;
+mod policy;
+mod wire;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    behavior::{CacheBehaviorSpec, ViewerProtocolPolicy},
+    document::{
+        CacheFigures, DistributionDocument, DistributionState, DistributionStatus, EdgeDocument, Liveness,
+        OriginProblem, Refusal, TrafficFigures,
+    },
+    duration::{InvalidDuration, SpecDuration},
+    origin::{
+        CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginSpec, ProtocolPolicy,
+        S3OriginSpec, Signing,
+    },
+    parse::{Source, in_spec_words},
+    policy::{CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, Semantics},
+    wire::NotRepresentable,
+};
+
+/// What an operator asks for: one distribution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistributionSpec {
+    /// Makes creation idempotent; chosen when left out. At most 128 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub caller_reference: String,
+    /// For people. At most 128 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// Whether it serves. Default true: who writes a file wants it served.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// Further host names, `*.example.com` included. At most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The object served for "/", without a leading slash.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub default_root_object: String,
+    /// Where objects come from, 1 to 100.
+    #[serde(default)]
+    pub origins: Vec<OriginSpec>,
+    /// Used when no path pattern matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_cache_behavior: Option<CacheBehaviorSpec>,
+    /// Tried in order, first match wins. At most 75.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_behaviors: Vec<CacheBehaviorSpec>,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+impl Default for DistributionSpec {
+    fn default() -> Self {
+        Self {
+            caller_reference: String::new(),
+            comment: String::new(),
+            enabled: enabled(),
+            aliases: Vec::new(),
+            default_root_object: String::new(),
+            origins: Vec::new(),
+            default_cache_behavior: None,
+            cache_behaviors: Vec::new(),
+        }
+    }
+}
+
+impl DistributionSpec {
+    /// The same distribution with one more origin. The first becomes the default behavior's target.
+    #[must_use]
+    pub fn with_origin(mut self, origin: OriginSpec) -> Self {
+        let behavior = self.default_cache_behavior.get_or_insert_default();
+        if behavior.target_origin_id.is_empty() {
+            behavior.target_origin_id.clone_from(&origin.id);
+        }
+        self.origins.push(origin);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

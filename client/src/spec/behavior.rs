@@ -1,0 +1,44 @@
+//! Cache behaviors as people write them.
+
+use serde::{Deserialize, Serialize};
+
+use super::policy::CachePolicySpec;
+
+/// What happens to requests whose path matches.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheBehaviorSpec {
+    /// `images/*.jpg`; none in the default behavior.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path_pattern: String,
+    /// The id of one of the origins.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target_origin_id: String,
+    /// Default allow-all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viewer_protocol_policy: Option<ViewerProtocolPolicy>,
+    /// One of three sets: GET HEAD (the default); GET HEAD OPTIONS; GET HEAD OPTIONS PUT POST PATCH DELETE.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_methods: Vec<String>,
+    /// GET HEAD, the default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cached_methods: Vec<String>,
+    /// How long objects are kept and what tells them apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_policy: Option<CachePolicySpec>,
+    /// Compression by the edge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compress: bool,
+}
+
+/// Which schemes a viewer may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ViewerProtocolPolicy {
+    /// HTTP and HTTPS.
+    AllowAll,
+    /// HTTP is answered 403.
+    HttpsOnly,
+    /// HTTP is redirected.
+    RedirectToHttps,
+}

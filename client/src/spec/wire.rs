@@ -1,0 +1,109 @@
+//! Between the file people write and the wire. To the wire always works; what comes back may be of a newer version.
+
+mod behavior;
+mod document;
+mod origin;
+
+use headland_proto::v1;
+
+use super::{DistributionSpec, SpecDuration};
+use crate::error::{Error, ErrorKind};
+
+/// A value on the wire that this version has no word for. Leaving it out would change the distribution when it is written
+/// back, so it is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "show {field}: the control plane uses the value {value}, which this version of headland does not know"
+)]
+pub struct NotRepresentable {
+    field: String,
+    value: String,
+}
+
+impl NotRepresentable {
+    fn new(field: &str, value: impl ToString) -> Self {
+        Self { field: field.to_owned(), value: value.to_string() }
+    }
+
+    /// The same, seen from one field further up.
+    fn below(mut self, parent: &str) -> Self {
+        self.field = format!("{parent}.{}", self.field);
+        self
+    }
+}
+
+impl From<NotRepresentable> for Error {
+    fn from(error: NotRepresentable) -> Self {
+        Self::new(ErrorKind::Unsupported, error.to_string())
+            .with_hint("use a version of headland that is as new as the control plane: headland version")
+    }
+}
+
+impl From<&DistributionSpec> for v1::DistributionConfig {
+    fn from(spec: &DistributionSpec) -> Self {
+        Self {
+            caller_reference: spec.caller_reference.clone(),
+            comment: spec.comment.clone(),
+            enabled: spec.enabled,
+            aliases: spec.aliases.clone(),
+            default_root_object: spec.default_root_object.clone(),
+            origins: spec.origins.iter().map(Into::into).collect(),
+            default_cache_behavior: spec.default_cache_behavior.as_ref().map(Into::into),
+            cache_behaviors: spec.cache_behaviors.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<&v1::DistributionConfig> for DistributionSpec {
+    type Error = NotRepresentable;
+
+    fn try_from(wire: &v1::DistributionConfig) -> Result<Self, NotRepresentable> {
+        Ok(Self {
+            caller_reference: wire.caller_reference.clone(),
+            comment: wire.comment.clone(),
+            enabled: wire.enabled,
+            aliases: wire.aliases.clone(),
+            default_root_object: wire.default_root_object.clone(),
+            origins: list("origins", &wire.origins)?,
+            default_cache_behavior: optional("default_cache_behavior", wire.default_cache_behavior.as_ref())?,
+            cache_behaviors: list("cache_behaviors", &wire.cache_behaviors)?,
+        })
+    }
+}
+
+fn list<'w, W, S>(field: &str, wire: &'w [W]) -> Result<Vec<S>, NotRepresentable>
+where
+    S: TryFrom<&'w W, Error = NotRepresentable>,
+{
+    wire.iter()
+        .enumerate()
+        .map(|(i, w)| S::try_from(w).map_err(|e| e.below(&format!("{field}[{i}]"))))
+        .collect()
+}
+
+fn optional<'w, W, S>(field: &str, wire: Option<&'w W>) -> Result<Option<S>, NotRepresentable>
+where
+    S: TryFrom<&'w W, Error = NotRepresentable>,
+{
+    wire.map(S::try_from).transpose().map_err(|e| e.below(field))
+}
+
+fn to_wire_duration(duration: Option<SpecDuration>) -> Option<prost_types::Duration> {
+    // Cannot fail: a SpecDuration's seconds fit the wire's. Were one made by hand that does not, the control plane
+    // refuses the longest duration there is and says why.
+    duration.map(|d| {
+        prost_types::Duration::try_from(d.0).unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
+    })
+}
+
+fn from_wire_duration(
+    field: &str,
+    wire: Option<&prost_types::Duration>,
+) -> Result<Option<SpecDuration>, NotRepresentable> {
+    wire.map(|w| {
+        std::time::Duration::try_from(*w)
+            .map(SpecDuration)
+            .map_err(|_| NotRepresentable::new(field, format!("{} s", w.seconds)))
+    })
+    .transpose()
+}

@@ -1,0 +1,11 @@
+//! The command against a control plane: what it does, says and exits with.
+
+mod changes;
+mod failures;
+mod harness;
+mod lists;
+mod local;
+mod scripted_edge;
+mod specs;
+mod tls;
+mod waiting;

@@ -1,0 +1,3 @@
+//! The command as a real process, against real planes.
+
+mod cli;
