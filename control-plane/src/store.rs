@@ -21,7 +21,7 @@ pub const COMMIT_WRITES_MAX: usize = 128;
 
 /// The most bytes of keys and values in one commit. Below etcd's default request limit of 1.5 MiB with room for its own
 /// framing, so that what one backend accepts the other does too.
-pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+pub const COMMIT_BYTES_MAX: usize = 1280 * 1024;
 
 /// A store that any task may use.
 pub type SharedStore = Arc<dyn Store>;

@@ -66,3 +66,7 @@ pub const PAGE_SIZE_MAX: usize = 1000;
 pub const PAGE_SIZE_DEFAULT: usize = 100;
 /// Characters of an edge's location.
 pub const LOCATION_CHARS_MAX: usize = 64;
+/// Characters of the URL at which viewers reach an edge.
+pub const VIEWER_URL_CHARS_MAX: usize = 512;
+/// Distributions an edge may ask to be sent again in one Hello.
+pub const RESEND_MAX: usize = 10_000;

@@ -79,7 +79,8 @@ def _policy(item: dict, objects: list[dict]) -> list[str]:
             there = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name", namespace)
             targets = selected(objects, there, peer["podSelector"]["matchLabels"])
             found += [] if targets else [f"lets out to pods that do not exist: {peer}"]
-            found += [f"lets out to port {p['port']}, which nobody has" for p in rule["ports"] if not any(_has_port(t, p["port"]) for t in targets)]
+            ports = [p["port"] for p in rule["ports"]]
+            found += [f"lets out to port {p}, which nobody has" for p in ports if not any(_has_port(t, p) for t in targets)]
     return found
 
 

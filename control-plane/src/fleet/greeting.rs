@@ -3,16 +3,16 @@
 use std::fmt::Display;
 
 use headland_proto::{
-    id::DistributionId, limits::LOCATION_CHARS_MAX, model::Violations, revision::Revision, v1,
+    id::DistributionId,
+    limits::{LOCATION_CHARS_MAX, RESEND_MAX, VIEWER_URL_CHARS_MAX},
+    model::Violations,
+    revision::Revision,
+    v1,
 };
 use uuid::Uuid;
 
-/// Characters of a viewer URL: a scheme, a host name and a port.
-const VIEWER_URL_CHARS_MAX: usize = 512;
 /// Characters of an agent's version.
 const AGENT_VERSION_CHARS_MAX: usize = 64;
-/// Distributions an edge may ask for again at once.
-const RESEND_MAX: usize = 10_000;
 
 /// A checked `Hello`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! The control plane against the real thing: real gRPC over real sockets, real files, real processes.
+//! The control plane against the real thing: real gRPC over real sockets, real files, real etcd, real
+//! processes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should end where it is")]
 
@@ -7,4 +8,6 @@ mod health;
 mod plane;
 mod process;
 mod several;
+mod store;
+mod support;
 mod sync;

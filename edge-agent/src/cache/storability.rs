@@ -30,6 +30,15 @@ pub enum Reason {
     CloseDelimited,
 }
 
+impl Reason {
+    /// Whether the next response to the same key will probably not be storable either. An error status passes; what an origin
+    /// says about its pages does not.
+    #[must_use]
+    pub fn is_lasting(self) -> bool {
+        self != Self::Status
+    }
+}
+
 /// What is needed of the request that the response answers.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestFacts<'a> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use headland_proto::limits::LOCATION_CHARS_MAX;
+use headland_proto::limits::{LOCATION_CHARS_MAX, VIEWER_URL_CHARS_MAX};
 use http::Uri;
 use tracing_subscriber::EnvFilter;
 
@@ -27,8 +27,6 @@ const LOG_FORMAT_DEFAULT: &str = "text";
 /// Largest cached object by default, if the memory is not smaller.
 const OBJECT_BYTES_DEFAULT: u64 = 64 << 20;
 
-/// Characters of a viewer URL, as many as a control plane takes.
-const VIEWER_URL_CHARS_MAX: usize = 512;
 /// Least memory of a cache: below that it is a mistake in the unit.
 const MEMORY_BYTES_MIN: u64 = 1 << 20;
 /// More workers than any machine has cores.

@@ -2,7 +2,6 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use headland_proto::model::Semantics;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
@@ -16,7 +15,7 @@ use crate::{
         },
         freshness::Timing,
         object::{Body, Head, Object},
-        storability::{self, Reason, RequestFacts, ResponseFacts, Storable},
+        storability::{self, RequestFacts, ResponseFacts, Storable},
     },
     origin::{
         Fault,
@@ -154,7 +153,10 @@ impl Worker {
         let policy = &behavior.rules.cache_policy;
         match storability::decide(policy, RequestFacts { headers: &request, authorization }, facts) {
             Err(reason) => {
-                self.note_uncacheable(&leader, reason, policy.semantics);
+                tracing::trace!(?reason, "not storable");
+                if reason.is_lasting() {
+                    self.cache.uncacheable.remember(leader.key(), timing.response);
+                }
                 leader.decide(Outcome::Alone);
                 let _ = begun.send(Begun::Alone(Box::new(Alone { response, under_way })));
             }
@@ -218,11 +220,6 @@ impl Worker {
         let limits = self.cache.limits();
         bytes.unwrap_or(0) <= limits.object_bytes_max
             && self.fills.retained_bytes() <= limits.memory_bytes / UNDER_WAY_FRACTION
-    }
-
-    fn note_uncacheable(&self, leader: &Leader<Fault>, reason: Reason, semantics: Semantics) {
-        tracing::trace!(?reason, ?semantics, "not storable");
-        self.cache.uncacheable.remember(leader.key(), self.clock.now());
     }
 }
 

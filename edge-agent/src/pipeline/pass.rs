@@ -46,7 +46,8 @@ impl Worker {
             let request = RequestFacts { headers: &parts.headers, authorization };
             match storability::decide(&errand.behavior.rules.cache_policy, request, facts) {
                 Ok(_) => self.cache.uncacheable.forget(key),
-                Err(_) => self.cache.uncacheable.remember(key, asked),
+                Err(reason) if reason.is_lasting() => self.cache.uncacheable.remember(key, asked),
+                Err(_) => {}
             }
         }
         let alone = Alone { response, under_way };

@@ -2,16 +2,13 @@
 
 use std::{sync::Arc, time::Instant};
 
-use headland_proto::v1;
+use headland_proto::{limits::RESEND_MAX, v1};
 
 use super::state::State;
 use crate::{cache::Cache, metrics::Metrics, origin_problems::OriginProblems};
 
 /// Encoded size of one list in a message of ours, so that the message stays below its limit.
 const LIST_BYTES_MAX: usize = 1 << 20;
-
-/// Distributions asked for again in one Hello, as many as a control plane takes; the next Hello asks for the rest.
-const RESEND_MAX: usize = 10_000;
 
 /// Who this edge says it is.
 #[derive(Debug, Clone)]

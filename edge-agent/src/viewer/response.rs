@@ -38,6 +38,10 @@ pub fn headers_from_origin(origin: &HeaderMap, policy: &CachePolicy, via: &str) 
     // Room for what is added here and for each viewer, so that a hit's copy need not grow.
     let mut headers = HeaderMap::with_capacity(origin.len() + 6);
     end_to_end::copy(origin, &mut headers);
+    // Said twice alike, it was accepted; it is said once (RFC 9110 section 8.6).
+    if let Some(length) = headers.remove(header::CONTENT_LENGTH) {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
     if policy.semantics == Semantics::CloudFront && policy.cookies == NameSelection::None {
         // A cookie that is not forwarded is not handed out either (CloudFront guide, "Cookies").
         headers.remove(header::SET_COOKIE);

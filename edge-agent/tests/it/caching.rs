@@ -86,6 +86,56 @@ fn a_body_of_unknown_length_is_stored_with_its_length() {
 }
 
 #[test]
+fn the_head_of_a_body_of_unknown_length_claims_no_length() {
+    for headers in ["cache-control: max-age=60", "cache-control: no-store"] {
+        let origin = Origin::start(move |request, stream| {
+            let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\ntransfer-encoding: chunked\r\n\r\n");
+            let body = if request.line.starts_with("HEAD") { "" } else { "5\r\nhello\r\n0\r\n\r\n" };
+            stream.write_all(format!("{head}{body}").as_bytes()).is_ok()
+        });
+        let edge = Edge::start(config(origin.address));
+        let mut viewer = Viewer::connect(edge.address);
+        for _ in 0..2 {
+            let head = viewer.request("HEAD", "/a", &[]);
+            assert_eq!(head.status, 200);
+            assert!(matches!(head.header("content-length"), None | Some("5")), "{:?}", head.headers);
+        }
+        assert_eq!(viewer.request("GET", "/a", &[]).text(), "hello");
+    }
+}
+
+#[test]
+fn an_old_viewer_gets_a_body_that_ends_with_the_connection() {
+    let origin = Origin::start(|_, stream| {
+        let head = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(format!("{head}5\r\nhello\r\n0\r\n\r\n").as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    for _ in 0..2 {
+        let mut viewer = Viewer::connect(edge.address);
+        viewer.raw(format!("GET /a HTTP/1.0\r\nhost: {HOST}\r\n\r\n").as_bytes());
+        let response = viewer.response(false);
+        assert_eq!((response.text(), response.header("transfer-encoding")), ("hello", None));
+        assert!(viewer.is_closed());
+    }
+}
+
+#[test]
+fn a_length_said_twice_is_said_once() {
+    let origin = Origin::start(|_, stream| {
+        let head =
+            "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n";
+        stream.write_all(format!("{head}hello").as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    for _ in 0..2 {
+        let response = get(edge.address, "/a", &[]);
+        assert_eq!((response.status, response.text()), (200, "hello"));
+        assert_eq!(response.headers.iter().filter(|(n, _)| n == "content-length").count(), 1);
+    }
+}
+
+#[test]
 fn what_may_not_be_stored_is_fetched_each_time_and_keeps_its_conditions() {
     let origin = Origin::fixed("cache-control: no-store", "hello");
     let edge = Edge::start(config(origin.address));

@@ -14,3 +14,5 @@ mod viewer_faults;
 mod program;
 // The sync protocol, the last-good files, and an agent's life from start to stop.
 mod sync;
+// What may import what.
+mod layers;

@@ -131,6 +131,22 @@ fn a_kept_connection_that_the_origin_has_closed_is_not_the_viewers_trouble() {
 }
 
 #[test]
+fn an_error_status_does_not_make_a_key_uncacheable() {
+    let served = AtomicUsize::new(0);
+    let origin = Origin::start(move |_, stream| {
+        let (status, headers) = match served.fetch_add(1, Ordering::SeqCst) {
+            0 => ("503 Service Unavailable", ""),
+            _ => ("200 OK", "cache-control: max-age=60"),
+        };
+        stream.write_all(response(status, headers, "hello").as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    assert_eq!(get(edge.address, "/a", &[]).status, 503);
+    assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Miss from headland"));
+    assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Hit from headland"));
+}
+
+#[test]
 fn a_failure_is_not_remembered() {
     let healthy = std::sync::Arc::new(AtomicUsize::new(0));
     let origin = Origin::start({
