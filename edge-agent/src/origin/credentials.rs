@@ -9,8 +9,14 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_credential_types::{Credentials, provider::ProvideCredentials};
+use aws_config::{
+    default_provider::credentials::DefaultCredentialsChain, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig,
+};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, error::CredentialsError},
+};
 use aws_sdk_s3::config::Region;
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Mutex as AsyncMutex};
@@ -78,14 +84,9 @@ impl CredentialsStore {
     }
 
     async fn look_up(&self, profile: Option<String>, previous: Option<&Found>) -> Found {
-        let task = self.background.spawn(async move {
-            let mut chain = DefaultCredentialsChain::builder().region(Region::new("us-east-1"));
-            if let Some(profile) = &profile {
-                chain = chain.profile_name(profile);
-            }
-            let chain = chain.build().await;
-            tokio::time::timeout(LOOKUP_TIMEOUT, chain.provide_credentials()).await
-        });
+        let task = self
+            .background
+            .spawn(async move { tokio::time::timeout(LOOKUP_TIMEOUT, provide(profile.as_deref())).await });
         let result = match task.await {
             Ok(Ok(Ok(credentials))) => Ok(credentials),
             Ok(Ok(Err(error))) => Err(error_chain(&error)),
@@ -105,6 +106,20 @@ impl CredentialsStore {
             }
             (Err(reason), None) => Found { result: Err(reason), renew_at: Instant::now() + RETRIED_AFTER },
         }
+    }
+}
+
+/// A named profile's own credentials, or what the default chain finds. The chain would put the environment before a profile, and a
+/// distribution that names one means that one.
+async fn provide(profile: Option<&str>) -> Result<Credentials, CredentialsError> {
+    let region = Region::new("us-east-1");
+    match profile {
+        Some(profile) => {
+            let machine = ProviderConfig::without_region().with_region(Some(region));
+            let files = ProfileFileCredentialsProvider::builder().configure(&machine).profile_name(profile);
+            files.build().provide_credentials().await
+        }
+        None => DefaultCredentialsChain::builder().region(region).build().await.provide_credentials().await,
     }
 }
 
