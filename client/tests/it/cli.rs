@@ -2,7 +2,7 @@
 
 mod changes;
 mod failures;
-mod harness;
+pub(crate) mod harness;
 mod lists;
 mod local;
 mod scripted_edge;

@@ -1,3 +1,9 @@
-//! The command as a real process, against real planes.
+//! The command as a real process, against real planes; and whole networks of real processes.
 
 mod cli;
+mod deploy;
+mod dev;
+mod documents;
+mod faults;
+mod network;
+mod steps;

@@ -1,0 +1,7 @@
+//! What must not be lost, and who must go on, when parts of the network fail.
+
+mod control_planes;
+mod edges;
+mod large;
+mod origins;
+mod writers;
