@@ -34,11 +34,11 @@ pub struct Config {
     /// What the control plane itself must be told.
     pub settings: Settings,
     /// Where operators connect.
-    pub api_listen: SocketAddr,
+    pub api: SocketAddr,
     /// Where edges connect.
-    pub sync_listen: SocketAddr,
+    pub sync: SocketAddr,
     /// Where the admin pages are.
-    pub admin_listen: SocketAddr,
+    pub admin: SocketAddr,
     /// Where everything is kept.
     pub store: StoreConfig,
     /// What is logged, as `tracing_subscriber` filter directives.
@@ -105,9 +105,9 @@ impl Config {
         let mut problems = Vec::new();
         let cdn_domain = effective.cdn_domain.as_deref().unwrap_or_default();
         let cdn_domain = check_domain(cdn_domain, &mut problems);
-        let api_listen = check_address("api_listen", effective.api_listen.as_deref(), &mut problems);
-        let sync_listen = check_address("sync_listen", effective.sync_listen.as_deref(), &mut problems);
-        let admin_listen = check_address("admin_listen", effective.admin_listen.as_deref(), &mut problems);
+        let api = check_address("api", effective.api.as_deref(), &mut problems);
+        let sync = check_address("sync", effective.sync.as_deref(), &mut problems);
+        let admin = check_address("admin", effective.admin.as_deref(), &mut problems);
         let report_interval = check_interval(effective.report_interval_seconds, &mut problems);
         let store = check_store(&effective.store, &mut problems);
         let log_level = effective.log.level.clone().unwrap_or_default();
@@ -115,7 +115,7 @@ impl Config {
             problems.push(format!("log.level: {log_level:?} is not understood: {error}"));
         }
         let log_format = check_format(effective.log.format.as_deref(), &mut problems);
-        let checked = (cdn_domain, api_listen, sync_listen, admin_listen, report_interval, store, log_format);
+        let checked = (cdn_domain, api, sync, admin, report_interval, store, log_format);
         match checked {
             (
                 Some(cdn_domain),
@@ -127,9 +127,9 @@ impl Config {
                 Some(format),
             ) if problems.is_empty() => Ok(Self {
                 settings: Settings { cdn_domain, report_interval: interval },
-                api_listen: api,
-                sync_listen: sync,
-                admin_listen: admin,
+                api,
+                sync,
+                admin,
                 store,
                 log_level,
                 log_format: format,
@@ -159,9 +159,9 @@ fn read(path: &Path) -> io::Result<String> {
 fn with_defaults(written: Layer) -> Layer {
     let defaults = Layer {
         cdn_domain: Some(CDN_DOMAIN_DEFAULT.into()),
-        api_listen: Some(API_LISTEN_DEFAULT.into()),
-        sync_listen: Some(SYNC_LISTEN_DEFAULT.into()),
-        admin_listen: Some(ADMIN_LISTEN_DEFAULT.into()),
+        api: Some(API_LISTEN_DEFAULT.into()),
+        sync: Some(SYNC_LISTEN_DEFAULT.into()),
+        admin: Some(ADMIN_LISTEN_DEFAULT.into()),
         report_interval_seconds: Some(REPORT_INTERVAL_DEFAULT.as_secs_f64()),
         store: StoreLayer::default(),
         log: LogLayer { level: Some(LOG_LEVEL_DEFAULT.into()), format: Some("text".into()) },

@@ -72,7 +72,7 @@ async fn run(config: Config) -> Exit {
                 return Exit::Failed;
             }
         };
-    let listeners = match Listeners::bind(config.api_listen, config.sync_listen, config.admin_listen).await {
+    let listeners = match Listeners::bind(config.api, config.sync, config.admin).await {
         Ok(listeners) => listeners,
         Err(error) => {
             error!("failed to {error}");

@@ -10,7 +10,7 @@ from programs import Programs, port_of
 from report import Report
 
 # Settings that name an address to listen on.
-LISTENERS = ("HEADLAND_API_LISTEN", "HEADLAND_SYNC_LISTEN", "HEADLAND_ADMIN_LISTEN", "HEADLAND_ADMIN", "HEADLAND_HTTP")
+LISTENERS = ("HEADLAND_API", "HEADLAND_SYNC", "HEADLAND_ADMIN", "HEADLAND_HTTP")
 
 
 def check(path: Path, programs: Programs, report: Report) -> None:

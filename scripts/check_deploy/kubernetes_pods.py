@@ -11,7 +11,7 @@ from systemd import CONTROL_PLANE_DRAIN_SECONDS
 # What the downward API would fill in.
 EXAMPLES = {"spec.nodeName": "node-1", "status.hostIP": "192.0.2.7", "metadata.name": "pod-0"}
 # Settings that name addresses to listen on.
-LISTENERS = ("api_listen", "sync_listen", "admin_listen", "admin", "http")
+LISTENERS = ("api", "sync", "admin", "http")
 
 
 def problems(objects: list[dict], programs: Programs) -> list[str]:

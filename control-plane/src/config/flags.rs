@@ -26,16 +26,16 @@ pub struct Flags {
     cdn_domain: Option<String>,
 
     /// Where operators connect, gRPC; whoever reaches it may change everything [default: 127.0.0.1:7070]
-    #[arg(long, env = "HEADLAND_API_LISTEN", value_name = "ADDRESS:PORT")]
-    api_listen: Option<String>,
+    #[arg(long, env = "HEADLAND_API", value_name = "ADDRESS:PORT")]
+    api: Option<String>,
 
     /// Where edges connect, gRPC; whoever reaches it may read all distributions [default: 127.0.0.1:7071]
-    #[arg(long, env = "HEADLAND_SYNC_LISTEN", value_name = "ADDRESS:PORT")]
-    sync_listen: Option<String>,
+    #[arg(long, env = "HEADLAND_SYNC", value_name = "ADDRESS:PORT")]
+    sync: Option<String>,
 
     /// Where /livez, /readyz and /metrics are, HTTP [default: 127.0.0.1:7072]
-    #[arg(long, env = "HEADLAND_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
-    admin_listen: Option<String>,
+    #[arg(long, env = "HEADLAND_ADMIN", value_name = "ADDRESS:PORT")]
+    admin: Option<String>,
 
     /// Seconds between two reports of an edge, 0.1 to 300; it is late after 2 of them and gone after 6 [default: 5]
     #[arg(long, env = "HEADLAND_REPORT_INTERVAL_SECONDS", value_name = "SECONDS")]
@@ -104,9 +104,9 @@ impl Flags {
         };
         Layer {
             cdn_domain: self.cdn_domain,
-            api_listen: self.api_listen,
-            sync_listen: self.sync_listen,
-            admin_listen: self.admin_listen,
+            api: self.api,
+            sync: self.sync,
+            admin: self.admin,
             report_interval_seconds: self.report_interval_seconds,
             store: StoreLayer {
                 embedded: self.store_path.map(|path| EmbeddedLayer { path: Some(path) }),

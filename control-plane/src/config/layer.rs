@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Layer {
     pub(super) cdn_domain: Option<String>,
-    pub(super) api_listen: Option<String>,
-    pub(super) sync_listen: Option<String>,
-    pub(super) admin_listen: Option<String>,
+    pub(super) api: Option<String>,
+    pub(super) sync: Option<String>,
+    pub(super) admin: Option<String>,
     pub(super) report_interval_seconds: Option<f64>,
     pub(super) store: StoreLayer,
     pub(super) log: LogLayer,
@@ -70,9 +70,9 @@ impl Layer {
     pub(super) fn over(self, below: Self) -> Self {
         Self {
             cdn_domain: self.cdn_domain.or(below.cdn_domain),
-            api_listen: self.api_listen.or(below.api_listen),
-            sync_listen: self.sync_listen.or(below.sync_listen),
-            admin_listen: self.admin_listen.or(below.admin_listen),
+            api: self.api.or(below.api),
+            sync: self.sync.or(below.sync),
+            admin: self.admin.or(below.admin),
             report_interval_seconds: self.report_interval_seconds.or(below.report_interval_seconds),
             store: self.store.over(below.store),
             log: LogLayer {

@@ -24,19 +24,18 @@ fn check_problems(args: &[&str], yaml: &str, expected: &[&str]) {
 fn without_a_word_everything_has_a_default() {
     let config = load(&[], "").unwrap();
     assert_eq!(config.settings, Settings::new("cdn.localhost".parse().unwrap()));
-    assert_eq!(config.api_listen.to_string(), "127.0.0.1:7070");
-    assert_eq!(config.sync_listen.to_string(), "127.0.0.1:7071");
-    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:7072");
+    assert_eq!(config.api.to_string(), "127.0.0.1:7070");
+    assert_eq!(config.sync.to_string(), "127.0.0.1:7071");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:7072");
     assert!(matches!(&config.store, StoreConfig::Embedded(p) if p.as_os_str() == STORE_PATH_DEFAULT));
     assert_eq!((config.log_level.as_str(), config.log_format), ("info", LogFormat::Text));
 }
 
 #[test]
 fn a_flag_wins_over_the_file() {
-    let yaml =
-        "cdn_domain: file.test\napi_listen: 127.0.0.1:1\nlog: {format: json}\nreport_interval_seconds: 0.5\n";
-    let config = load(&["--api-listen", "127.0.0.1:2"], yaml).unwrap();
-    assert_eq!(config.api_listen.port(), 2);
+    let yaml = "cdn_domain: file.test\napi: 127.0.0.1:1\nlog: {format: json}\nreport_interval_seconds: 0.5\n";
+    let config = load(&["--api", "127.0.0.1:2"], yaml).unwrap();
+    assert_eq!(config.api.port(), 2);
     assert_eq!(config.settings.cdn_domain.as_str(), "file.test");
     assert_eq!(config.settings.report_interval, Duration::from_millis(500));
     assert_eq!(config.log_format, LogFormat::Json);
@@ -77,7 +76,7 @@ fn the_password_is_read_from_its_file_and_never_printed() {
 fn every_problem_is_reported_at_once() {
     let yaml = "
 cdn_domain: not a name
-api_listen: localhost
+api: localhost
 report_interval_seconds: 0
 store:
   etcd: {endpoints: ['https://a:1', 'b:2'], prefix: p, username: u}
@@ -85,7 +84,7 @@ log: {level: 'x=y=z', format: xml}
 ";
     let expected = [
         "cdn_domain",
-        "api_listen",
+        "api",
         "report_interval_seconds",
         "store.etcd.endpoints",
         "store.etcd.endpoints",

@@ -37,7 +37,7 @@ impl Program {
     fn start(store: &Path) -> Self {
         let any = "127.0.0.1:0";
         let store = store.to_str().unwrap();
-        let args = ["--store-path", store, "--api-listen", any, "--sync-listen", any, "--admin-listen", any];
+        let args = ["--store-path", store, "--api", any, "--sync", any, "--admin", any];
         let mut child = command(&args).args(["--log-format", "json"]).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (found, address) = mpsc::channel();
@@ -147,10 +147,10 @@ fn output(args: &[&str]) -> Output {
 
 #[test]
 fn a_wrong_configuration_is_told_whole_and_ends_it() {
-    let wrong = output(&["--api-listen", "here", "--report-interval-seconds", "0"]);
+    let wrong = output(&["--api", "here", "--report-interval-seconds", "0"]);
     let told = String::from_utf8(wrong.stderr).unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{told}");
-    assert!(told.contains("api_listen") && told.contains("report_interval_seconds"), "{told}");
+    assert!(told.contains("api") && told.contains("report_interval_seconds"), "{told}");
     assert_eq!(output(&["--no-such-flag"]).status.code(), Some(2));
 }
 
@@ -158,7 +158,7 @@ fn a_wrong_configuration_is_told_whole_and_ends_it() {
 fn a_store_that_cannot_be_opened_and_an_address_in_use_end_it() {
     let dir = tempfile::tempdir().unwrap();
     let any = "127.0.0.1:0";
-    let listen = ["--api-listen", any, "--sync-listen", any, "--admin-listen", any];
+    let listen = ["--api", any, "--sync", any, "--admin", any];
     let folder = dir.path().to_str().unwrap();
     let args: Vec<&str> = listen.iter().copied().chain(["--store-path", folder]).collect();
     assert_eq!(output(&args).status.code(), Some(3));
@@ -166,7 +166,7 @@ fn a_store_that_cannot_be_opened_and_an_address_in_use_end_it() {
     let taken = std::net::TcpListener::bind(any).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let file = dir.path().join("store.redb");
-    let args = ["--api-listen", &address, "--sync-listen", any, "--admin-listen", any];
+    let args = ["--api", &address, "--sync", any, "--admin", any];
     let args: Vec<&str> = args.into_iter().chain(["--store-path", file.to_str().unwrap()]).collect();
     let refused = output(&args);
     assert_eq!(refused.status.code(), Some(4));
@@ -179,5 +179,5 @@ fn the_settings_in_effect_can_be_printed() {
     assert_eq!(printed.status.code(), Some(0));
     let yaml = String::from_utf8(printed.stdout).unwrap();
     assert!(yaml.contains("cdn_domain: cdn.example.com\n"), "{yaml}");
-    assert!(yaml.contains("api_listen: 127.0.0.1:7070\n"), "{yaml}");
+    assert!(yaml.contains("api: 127.0.0.1:7070\n"), "{yaml}");
 }

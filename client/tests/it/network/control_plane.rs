@@ -54,9 +54,9 @@ impl ControlPlane {
     pub(crate) fn run(&mut self) {
         let mut args = self.store.to_vec();
         args.extend([
-            format!("--api-listen={}", self.api),
-            format!("--sync-listen={}", self.sync),
-            format!("--admin-listen={}", self.admin),
+            format!("--api={}", self.api),
+            format!("--sync={}", self.sync),
+            format!("--admin={}", self.admin),
             format!("--report-interval-seconds={REPORT_INTERVAL}"),
         ]);
         self.program = Some(Program::start(&ours("headland-control-plane"), args, &[], self.folder.path()));
