@@ -38,6 +38,8 @@ pub struct Cache {
     pub memory: MemoryCache,
     /// Keys whose last response could not be stored.
     pub uncacheable: Uncacheable,
+    /// Keys whose last response was too large to be kept.
+    pub oversized: Uncacheable,
     limits: Limits,
 }
 
@@ -45,7 +47,12 @@ impl Cache {
     /// An empty cache.
     #[must_use]
     pub(crate) fn new(limits: Limits, metrics: Arc<SharedMetrics>) -> Self {
-        Self { memory: MemoryCache::new(limits, metrics), uncacheable: Uncacheable::default(), limits }
+        Self {
+            memory: MemoryCache::new(limits, metrics),
+            uncacheable: Uncacheable::default(),
+            oversized: Uncacheable::default(),
+            limits,
+        }
     }
 
     /// How much it may hold.

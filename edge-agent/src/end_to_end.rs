@@ -1,6 +1,9 @@
 //! Headers that are meant for the next hop only, and those that are not (RFC 9110 section 7.6.1).
 
-use http::{HeaderMap, HeaderName, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{self, GetAll},
+};
 
 /// Copies what is not meant for the next hop only (RFC 9110 section 7.6.1).
 pub fn copy(from: &HeaderMap, to: &mut HeaderMap) {
@@ -37,6 +40,15 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
             | "transfer-encoding"
             | "upgrade"
     )
+}
+
+/// Sets a list header to what it was, however many lines that took, and one element more.
+pub fn append_to_list(before: GetAll<'_, HeaderValue>, name: HeaderName, element: &str, out: &mut HeaderMap) {
+    let mut list: Vec<&str> = before.iter().filter_map(|value| value.to_str().ok()).collect();
+    list.push(element);
+    if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
+        out.insert(name, value);
+    }
 }
 
 #[cfg(test)]

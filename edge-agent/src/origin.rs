@@ -30,6 +30,9 @@ pub enum Fault {
     /// The request cannot be put to this origin.
     #[error("build the request to the origin: {0}")]
     Request(String),
+    /// The request names no object of the bucket, but the bucket itself.
+    #[error("ask the origin: the path names no object")]
+    NoObject,
     /// Too many fetches are under way on this worker.
     #[error("fetch from the origin: too many fetches are under way")]
     Overloaded,

@@ -31,6 +31,12 @@ pub(crate) async fn run<S>(
     loop {
         let buckets = buckets(&routing.current());
         sound.retain(|usage, bucket| buckets.get(usage) == Some(bucket));
+        // What is no longer used has no problems.
+        for old in problems.list() {
+            if !buckets.contains_key(&(old.distribution_id.clone(), old.origin_id.clone())) {
+                problems.clear(&old.distribution_id, &old.origin_id);
+            }
+        }
         let unsure: Vec<_> = buckets.into_iter().filter(|(usage, _)| !sound.contains_key(usage)).collect();
         let results: Vec<_> = stream::iter(unsure)
             .map(|(usage, bucket)| async {

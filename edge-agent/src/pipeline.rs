@@ -25,14 +25,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use headland_proto::model::NameSelection;
+use headland_proto::model::{NameSelection, Semantics};
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
 use crate::{
-    cache::{Cache, Limits, coalescing::Fills, key, object::Object},
+    cache::{Cache, Limits, cache_control::Directives, coalescing::Fills, key, object::Object},
     clock::{Clock, Timestamp},
     metrics::{Metrics, WorkerMetrics},
     origin::{
@@ -120,6 +120,8 @@ struct Errand {
     behavior: Arc<Behavior>,
     path: String,
     query: Option<String>,
+    /// The canonical host, when the policy forwards it.
+    host: Option<String>,
     way: Way,
 }
 
@@ -198,17 +200,18 @@ impl Worker {
         if !distribution.enabled {
             return Err(Refusal::Disabled);
         }
-        let behavior = distribution.behavior(target.path);
+        // Before the behavior is chosen: the key of an object must not be one thing to one behavior and another to the next.
+        let path = match &distribution.default_root_object {
+            Some(root) if target.path == "/" => root,
+            _ => target.path,
+        };
+        let behavior = distribution.behavior(path);
         if !behavior.rules.allowed_methods.contains(request.method()) {
             return Err(Refusal::MethodNotAllowed);
         }
         if self.identity.is_in(request.headers()) {
             return Err(Refusal::Loop);
         }
-        let path = match &distribution.default_root_object {
-            Some(root) if target.path == "/" => root,
-            _ => target.path,
-        };
         let policy = &behavior.rules.cache_policy;
         let query = key::select_query(target.query, &policy.query_strings);
         let errand = |way| {
@@ -217,6 +220,7 @@ impl Worker {
                 behavior: Arc::clone(behavior),
                 path: path.to_owned(),
                 query: query.as_deref().map(str::to_owned),
+                host: policy.headers.contains(&http::header::HOST).then(|| target.host.clone().into_owned()),
                 way,
             })))
         };
@@ -225,7 +229,15 @@ impl Worker {
         }
         let mut key = self.key.borrow_mut();
         key.clear();
-        key::write(&mut key, &distribution.id, policy, path, query.as_deref(), request.headers());
+        key::write(
+            &mut key,
+            &distribution.id,
+            policy,
+            path,
+            query.as_deref(),
+            &target.host,
+            request.headers(),
+        );
         match self.fresh(&key, request, now) {
             Some(object) => Ok(Verdict::Hit(object)),
             None => errand(Way::Cache(key.clone())),
@@ -265,6 +277,13 @@ impl Worker {
             Way::Cache(ref key) if self.cache.uncacheable.contains(key, self.clock.now()) => {
                 self.pass(&errand, asking, Some(key)).await
             }
+            // Part of an object that is too large to keep is fetched as that part.
+            Way::Cache(ref key)
+                if asking.request.headers().contains_key(http::header::RANGE)
+                    && self.cache.oversized.contains(key, self.clock.now()) =>
+            {
+                self.pass(&errand, asking, None).await
+            }
             Way::Cache(ref key) => self.fill(&errand, key, asking).await,
         };
         answer.unwrap_or_else(|failure| {
@@ -295,13 +314,12 @@ impl Worker {
             address,
             headers: request.headers(),
         };
-        let host_is_keyed = policy.headers.contains(&http::header::HOST);
         Outgoing {
             method: if purpose == Purpose::Fill { Method::GET } else { request.method().clone() },
             path: errand.path.clone(),
             query: errand.query.clone(),
             headers: origin_request::headers(purpose, policy, viewer, cookies.as_deref(), &self.identity),
-            host: host_is_keyed.then(|| request.headers().get(http::header::HOST).cloned()).flatten(),
+            host: errand.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok()),
             body: None,
         }
     }
@@ -314,7 +332,6 @@ impl Worker {
 
 /// Whether a request may be answered from the cache and fill it.
 fn goes_through_cache(request: &Request<Incoming>, behavior: &Behavior) -> Result<bool, Refusal> {
-    use headland_proto::model::Semantics;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(false);
     }
@@ -326,7 +343,9 @@ fn goes_through_cache(request: &Request<Incoming>, behavior: &Behavior) -> Resul
             Semantics::Rfc9111 => Ok(false),
         };
     }
-    Ok(!policy.ttl.max.is_zero())
+    let asks_for_no_store =
+        || policy.semantics == Semantics::Rfc9111 && Directives::of(request.headers()).no_store;
+    Ok(!policy.ttl.max.is_zero() && !asks_for_no_store())
 }
 
 /// The answer to a request, as hyper takes it. From the cache it is there already.

@@ -76,13 +76,9 @@ fn may_pass(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Unavailable | ErrorKind::Deadline)
 }
 
-/// Deploying takes milliseconds or, when something is wrong, long: ask often at first.
+/// Deploying takes milliseconds or, when something is wrong, long: ask often at first, then ever more seldom.
 fn pause(waited: Duration) -> Duration {
-    match waited.as_secs() {
-        0..2 => Duration::from_millis(50),
-        2..30 => Duration::from_millis(500),
-        _ => Duration::from_secs(2),
-    }
+    (waited / 4).clamp(Duration::from_millis(2), Duration::from_secs(2))
 }
 
 fn timed_out(id: &str, after: Duration, last: Option<&v1::Distribution>) -> Error {

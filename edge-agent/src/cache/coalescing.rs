@@ -28,8 +28,8 @@ const SHARDS: usize = 64;
 pub struct Fills<F> {
     shards: Box<[Mutex<Shard<F>>]>,
     hasher: foldhash::quality::RandomState,
-    /// Bytes held by bodies under way that are meant to be stored.
-    pub(crate) retained_bytes: Arc<AtomicU64>,
+    /// Bytes that all bodies under way hold together.
+    pub(crate) held_bytes: Arc<AtomicU64>,
 }
 
 type Shard<F> = HashMap<Arc<[u8]>, Arc<Fill<F>>, foldhash::fast::RandomState>;
@@ -80,7 +80,7 @@ impl<F> Default for Fills<F> {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::quality::RandomState::default(),
-            retained_bytes: Arc::default(),
+            held_bytes: Arc::default(),
         }
     }
 }
@@ -104,10 +104,10 @@ impl<F> Fills<F> {
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
-    /// Bytes held by bodies under way that are meant to be stored.
+    /// Bytes that all bodies under way hold together.
     #[must_use]
-    pub fn retained_bytes(&self) -> u64 {
-        self.retained_bytes.load(Ordering::Relaxed)
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -130,6 +130,12 @@ impl<F> Leader<F> {
     #[must_use]
     pub fn key(&self) -> &Arc<[u8]> {
         &self.fill.key
+    }
+
+    /// Whether somebody waits who has not begun to read. This leader and the table are two who know of the fill.
+    #[must_use]
+    pub fn has_waiters(&self) -> bool {
+        Arc::strong_count(&self.fill) > 2
     }
 
     /// Tells the waiters what became of the fetch. Only the first decision counts.

@@ -11,13 +11,14 @@ use headland_proto::{
 };
 use http::{HeaderMap, header};
 
-/// Appends the key of a request to `out`, which the caller has emptied. Without allocation unless cookies are selected.
+/// Appends the key of a request to `out`, which the caller has emptied; `host` is canonical. Without allocation unless cookies are selected.
 pub fn write(
     out: &mut Vec<u8>,
     distribution: &DistributionId,
     policy: &CachePolicy,
     path: &str,
     forwarded_query: Option<&str>,
+    host: &str,
     headers: &HeaderMap,
 ) {
     part(out, b'd', distribution.as_str().as_bytes());
@@ -25,9 +26,14 @@ pub fn write(
     if let Some(query) = forwarded_query {
         part(out, b'q', query.as_bytes());
     }
-    for (name, index) in policy.headers.iter().zip(0u8..) {
+    for name in &policy.headers {
+        if *name == header::HOST {
+            // As it was understood, whatever the protocol says it by, and as it is forwarded.
+            part(out, b'a', host.as_bytes());
+            continue;
+        }
         for value in headers.get_all(name) {
-            out.push(index);
+            part(out, b'n', name.as_str().as_bytes());
             part(out, b'h', value.as_bytes());
         }
     }
@@ -110,7 +116,15 @@ mod tests {
 
     fn key(policy: &CachePolicy, path: &str, query: Option<&str>, pairs: &[(&'static str, &str)]) -> Vec<u8> {
         let mut out = Vec::new();
-        write(&mut out, &"EABCDEFGHIJKLM".parse().expect("id"), policy, path, query, &headers(pairs));
+        write(
+            &mut out,
+            &"EABCDEFGHIJKLM".parse().expect("id"),
+            policy,
+            path,
+            query,
+            "cdn.test",
+            &headers(pairs),
+        );
         out
     }
 
@@ -135,10 +149,47 @@ mod tests {
     }
 
     #[test]
+    fn a_keyed_host_is_the_canonical_one() {
+        let p = policy(&["host"], NameSelection::None);
+        let of = |host: &str, field: &str| {
+            let mut out = Vec::new();
+            write(
+                &mut out,
+                &"EABCDEFGHIJKLM".parse().expect("id"),
+                &p,
+                "/a",
+                None,
+                host,
+                &headers(&[("host", field)]),
+            );
+            out
+        };
+        assert_eq!(of("a.test", "A.test:80"), of("a.test", "forged.test"));
+        assert_ne!(of("a.test", "a.test"), of("b.test", "a.test"));
+    }
+
+    #[test]
+    fn a_header_is_keyed_by_its_name() {
+        let value = [("x-a", "1"), ("x-b", "1")];
+        assert_ne!(
+            key(&policy(&["x-a"], NameSelection::None), "/", None, &value),
+            key(&policy(&["x-b"], NameSelection::None), "/", None, &value)
+        );
+    }
+
+    #[test]
     fn two_distributions_never_share_a_key() {
         let p = policy(&[], NameSelection::None);
         let mut other = Vec::new();
-        write(&mut other, &"EABCDEFGHIJKLN".parse().expect("id"), &p, "/a", None, &HeaderMap::new());
+        write(
+            &mut other,
+            &"EABCDEFGHIJKLN".parse().expect("id"),
+            &p,
+            "/a",
+            None,
+            "cdn.test",
+            &HeaderMap::new(),
+        );
         assert_ne!(other, key(&p, "/a", None, &[]));
     }
 

@@ -101,7 +101,16 @@ impl Body {
         self.bytes == 0
     }
 
-    /// The pieces, in order; none is empty.
+    /// The rest of the piece that holds this position; `None` at the end.
+    #[must_use]
+    pub fn from(&self, position: u64) -> Option<Bytes> {
+        let position = usize::try_from(position).ok()?;
+        let segment = self.segments.get(position / SEGMENT_BYTES)?;
+        let offset = position % SEGMENT_BYTES;
+        (offset < segment.len()).then(|| segment.slice(offset..))
+    }
+
+    /// The pieces, in order; none is empty, and all but the last are of one size.
     #[must_use]
     pub fn segments(&self) -> &[Bytes] {
         &self.segments
@@ -127,7 +136,8 @@ impl Object {
             .iter()
             .map(|(name, value)| (name.as_str().len() + value.len()) as u64 + HEADER_OVERHEAD_BYTES)
             .sum();
-        self.body.len() + headers + key.len() as u64 + OVERHEAD_BYTES
+        let vary = self.head.vary.as_ref().map_or(0, Vary::bytes);
+        self.body.len() + headers + vary + key.len() as u64 + OVERHEAD_BYTES
     }
 }
 
@@ -143,6 +153,10 @@ mod tests {
         assert_eq!(body.segments().iter().map(Bytes::len).collect::<Vec<_>>(), [4 << 20, 4 << 20, 2 << 20]);
         let flat: Vec<u8> = body.segments().iter().flatten().copied().collect();
         assert!(flat.chunks(1 << 20).zip(0u8..).all(|(chunk, i)| chunk.iter().all(|&b| b == i)));
+        assert_eq!(body.from(9 << 20).map(|b| b.len()), Some(1 << 20));
+        assert_eq!(body.from(10 << 20), None);
+        assert_eq!(body.from(0).map(|b| b.len()), Some(4 << 20));
         assert!(Body::from_chunks([], 0).is_empty());
+        assert_eq!(Body::from_chunks([], 0).from(0), None);
     }
 }

@@ -14,6 +14,8 @@ use super::{
 pub enum Reason {
     /// `no-store`.
     NoStore,
+    /// The request asked that nothing be stored.
+    RequestNoStore,
     /// `private`.
     Private,
     /// `no-cache`: every reuse would have to ask the origin.
@@ -31,11 +33,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether the next response to the same key will probably not be storable either. An error status passes; what an origin
-    /// says about its pages does not.
+    /// Whether the next response to the same key will probably not be storable either. An error status passes, and what this one
+    /// request said is not true of the next; what an origin says about its pages lasts.
     #[must_use]
     pub fn is_lasting(self) -> bool {
-        self != Self::Status
+        !matches!(self, Self::Status | Self::Authorization | Self::RequestNoStore)
     }
 }
 
@@ -137,8 +139,11 @@ fn rfc9111(
     status: StatusCode,
     explicit: bool,
 ) -> Result<(), Reason> {
-    if cc.no_store || Directives::of(request.headers).no_store {
+    if cc.no_store {
         return Err(Reason::NoStore);
+    }
+    if Directives::of(request.headers).no_store {
+        return Err(Reason::RequestNoStore);
     }
     if cc.private {
         return Err(Reason::Private);
@@ -146,7 +151,6 @@ fn rfc9111(
     if cc.no_cache {
         return Err(Reason::NoCache);
     }
-    // Before Cache-Control there was Pragma; it counts only in the absence of the former (section 5.4).
     if request.authorization && !(cc.public || cc.must_revalidate || cc.s_maxage.is_some()) {
         return Err(Reason::Authorization);
     }
@@ -234,7 +238,7 @@ mod tests {
         check(&[], 200, &[fresh], None);
         check(&[], 200, &[], Some(Reason::NotFresh));
         check(&[], 200, &[("cache-control", "max-age=60, no-store")], Some(Reason::NoStore));
-        check(&[("cache-control", "no-store")], 200, &[fresh], Some(Reason::NoStore));
+        check(&[("cache-control", "no-store")], 200, &[fresh], Some(Reason::RequestNoStore));
         check(&[], 200, &[("cache-control", "max-age=60, private")], Some(Reason::Private));
         check(&[], 200, &[("cache-control", "max-age=60, no-cache")], Some(Reason::NoCache));
         check(&[("authorization", "x")], 200, &[fresh], Some(Reason::Authorization));

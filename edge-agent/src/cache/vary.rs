@@ -28,10 +28,24 @@ impl Vary {
             }
         }
         let with_values = |name: HeaderName| {
-            let values = request.get_all(&name).iter().cloned().collect();
+            // Copied: a value that came with a request keeps the connection's whole read buffer alive.
+            let values = request
+                .get_all(&name)
+                .iter()
+                .filter_map(|v| HeaderValue::from_bytes(v.as_bytes()).ok())
+                .collect();
             (name, values)
         };
         Ok((!names.is_empty()).then(|| Self(names.into_iter().map(with_values).collect())))
+    }
+
+    /// Bytes of the names and values.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let of_one = |(name, values): &(HeaderName, Vec<HeaderValue>)| {
+            name.as_str().len() + values.iter().map(HeaderValue::len).sum::<usize>()
+        };
+        self.0.iter().map(of_one).sum::<usize>() as u64
     }
 
     /// Whether a request has the same values.

@@ -11,7 +11,8 @@ use aws_sdk_s3::{
 };
 use headland_proto::model::S3Origin;
 
-use super::credentials::{CredentialsStore, error_chain};
+use super::credentials::CredentialsStore;
+use crate::error_chain::ErrorChain;
 
 /// How long a check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +46,6 @@ pub async fn bucket(origin: &S3Origin, credentials: &CredentialsStore) -> Result
         Some(401 | 403) => Ok(()),
         Some(301 | 307) => Err(format!("bucket {bucket:?} is not in region {:?}", origin.region)),
         Some(status) => Err(format!("bucket {bucket:?} answers with status {status}")),
-        None => Err(format!("{} cannot be reached: {}", origin.endpoint, error_chain(&error))),
+        None => Err(format!("{} cannot be reached: {}", origin.endpoint, ErrorChain(&error))),
     }
 }

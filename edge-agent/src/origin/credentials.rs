@@ -19,7 +19,13 @@ use aws_credential_types::{
 };
 use aws_sdk_s3::config::Region;
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::Mutex as AsyncMutex};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    time::timeout,
+};
+
+use crate::error_chain::ErrorChain;
 
 /// Looked up again after this long, so that a key rotated in a file or a variable is noticed without a restart.
 const RENEWED_AFTER: Duration = Duration::from_secs(300);
@@ -41,7 +47,7 @@ pub struct CredentialsStore {
 struct Slot {
     found: ArcSwapOption<Found>,
     /// Held by the one who looks them up.
-    lookup: AsyncMutex<()>,
+    lookup: Arc<AsyncMutex<()>>,
 }
 
 #[derive(Debug)]
@@ -72,40 +78,55 @@ impl CredentialsStore {
         if let Some(found) = slot.usable() {
             return found;
         }
-        let _one_at_a_time = slot.lookup.lock().await;
+        // Looked up off this thread, and to the end even if this viewer leaves.
+        if let Some(credentials) = slot.still_good() {
+            if let Ok(turn) = Arc::clone(&slot.lookup).try_lock_owned() {
+                self.background.spawn(Arc::clone(&slot).renew(profile.map(str::to_owned), turn));
+            }
+            return Ok(credentials);
+        }
+        let turn = Arc::clone(&slot.lookup).lock_owned().await;
         if let Some(found) = slot.usable() {
             return found;
         }
-        let previous = slot.found.load_full();
-        let found = self.look_up(profile.map(str::to_owned), previous.as_deref()).await;
-        let result = found.result.clone();
-        slot.found.store(Some(Arc::new(found)));
-        result
+        let renewal = self.background.spawn(Arc::clone(&slot).renew(profile.map(str::to_owned), turn));
+        renewal.await.map_err(|e| e.to_string())?;
+        slot.usable().unwrap_or_else(|| Err("the lookup brought nothing".to_owned()))
+    }
+}
+
+impl Slot {
+    fn usable(&self) -> Option<Result<Credentials, String>> {
+        let found = self.found.load();
+        found.as_ref().filter(|found| Instant::now() < found.renew_at).map(|found| found.result.clone())
     }
 
-    async fn look_up(&self, profile: Option<String>, previous: Option<&Found>) -> Found {
-        let task = self
-            .background
-            .spawn(async move { tokio::time::timeout(LOOKUP_TIMEOUT, provide(profile.as_deref())).await });
-        let result = match task.await {
-            Ok(Ok(Ok(credentials))) => Ok(credentials),
-            Ok(Ok(Err(error))) => Err(error_chain(&error)),
-            Ok(Err(_)) => Err("the lookup timed out".to_owned()),
-            Err(error) => Err(error.to_string()),
+    /// What was found last, if it was something and has not expired.
+    fn still_good(&self) -> Option<Credentials> {
+        let found = self.found.load();
+        let credentials = found.as_ref().and_then(|found| found.result.as_ref().ok());
+        credentials.filter(|c| c.expiry().is_none_or(|expiry| expiry > SystemTime::now())).cloned()
+    }
+
+    /// Looks them up and remembers what came of it. `_turn` keeps others from doing so at the same time.
+    async fn renew(self: Arc<Self>, profile: Option<String>, _turn: OwnedMutexGuard<()>) {
+        let result = match timeout(LOOKUP_TIMEOUT, provide(profile.as_deref())).await {
+            Ok(Ok(credentials)) => Ok(credentials),
+            Ok(Err(error)) => Err(ErrorChain(&error).to_string()),
+            Err(_) => Err("the lookup timed out".to_owned()),
         };
-        let still_good = previous
-            .and_then(|found| found.result.clone().ok())
-            .filter(|credentials| credentials.expiry().is_none_or(|expiry| expiry > SystemTime::now()));
-        let renew_at = Instant::now()
-            + renew_after(result.as_ref().ok().and_then(Credentials::expiry), SystemTime::now());
-        match (result, still_good) {
-            (Ok(credentials), _) => Found { result: Ok(credentials), renew_at },
+        let found = match (result, self.still_good()) {
+            (Ok(credentials), _) => {
+                let renew_at = Instant::now() + renew_after(credentials.expiry(), SystemTime::now());
+                Found { result: Ok(credentials), renew_at }
+            }
             (Err(reason), Some(credentials)) => {
                 tracing::warn!(reason, "failed to renew origin credentials; the old ones are still good");
                 Found { result: Ok(credentials), renew_at: Instant::now() + RETRIED_AFTER }
             }
             (Err(reason), None) => Found { result: Err(reason), renew_at: Instant::now() + RETRIED_AFTER },
-        }
+        };
+        self.found.store(Some(Arc::new(found)));
     }
 }
 
@@ -123,13 +144,6 @@ async fn provide(profile: Option<&str>) -> Result<Credentials, CredentialsError>
     }
 }
 
-impl Slot {
-    fn usable(&self) -> Option<Result<Credentials, String>> {
-        let found = self.found.load();
-        found.as_ref().filter(|found| Instant::now() < found.renew_at).map(|found| found.result.clone())
-    }
-}
-
 /// When to look again.
 fn renew_after(expiry: Option<SystemTime>, now: SystemTime) -> Duration {
     let Some(expiry) = expiry else {
@@ -137,21 +151,6 @@ fn renew_after(expiry: Option<SystemTime>, now: SystemTime) -> Duration {
     };
     let left = expiry.duration_since(now).unwrap_or_default();
     left.saturating_sub(RENEWED_BEFORE_EXPIRY).clamp(RETRIED_AFTER, RENEWED_AFTER)
-}
-
-/// An error with all its causes, in one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     pin::Pin,
     rc::Rc,
     sync::{
@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use headland_proto::model::{Origin, OriginKind, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
@@ -28,10 +28,13 @@ use hyper_util::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Fault, credentials::CredentialsStore, credentials::error_chain, s3};
+use super::{Fault, credentials::CredentialsStore, s3};
+use crate::error_chain::ErrorChain;
 
-/// Fetches one worker may have under way; more are refused, so that a dead origin cannot fill the memory.
+/// Fetches one worker may have under way; more are refused, so that dead origins cannot fill the memory.
 const FETCHES_MAX: usize = 4096;
+/// Fetches one worker may have under way from one origin, so that a dead one leaves room for the others.
+const FETCHES_PER_ORIGIN_MAX: usize = 1024;
 /// Idle connections one worker keeps to one origin.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 /// Bytes of a response head, and the most that is read ahead of the viewer.
@@ -49,7 +52,7 @@ pub struct Origins {
     credentials: CredentialsStore,
     /// By what cannot be set per request: connection timeout and keep-alive timeout.
     clients: RefCell<HashMap<(Duration, Duration), HttpClient>>,
-    under_way: Rc<Cell<usize>>,
+    load: Rc<Load>,
 }
 
 /// A request to an origin, before it is addressed.
@@ -69,13 +72,45 @@ pub struct Outgoing {
     pub body: Option<Incoming>,
 }
 
+/// The fetches of one worker that are under way, in all and by origin.
+#[derive(Debug, Default)]
+struct Load {
+    all: Cell<usize>,
+    by_origin: RefCell<HashMap<Rc<str>, usize>>,
+}
+
 /// Counts a fetch as under way until it is dropped.
 #[derive(Debug)]
-pub struct UnderWay(Rc<Cell<usize>>);
+pub struct UnderWay {
+    load: Rc<Load>,
+    origin: Rc<str>,
+}
+
+impl UnderWay {
+    fn begin(load: &Rc<Load>, origin: String) -> Result<Self, Fault> {
+        let origin: Rc<str> = origin.into();
+        let mut by_origin = load.by_origin.borrow_mut();
+        let of_this = by_origin.entry(Rc::clone(&origin)).or_default();
+        if load.all.get() >= FETCHES_MAX || *of_this >= FETCHES_PER_ORIGIN_MAX {
+            return Err(Fault::Overloaded);
+        }
+        *of_this += 1;
+        load.all.set(load.all.get() + 1);
+        Ok(Self { load: Rc::clone(load), origin })
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.load.all.set(self.load.all.get() - 1);
+        if let hash_map::Entry::Occupied(mut of_this) =
+            self.load.by_origin.borrow_mut().entry(Rc::clone(&self.origin))
+        {
+            *of_this.get_mut() -= 1;
+            if *of_this.get() == 0 {
+                of_this.remove();
+            }
+        }
     }
 }
 
@@ -98,7 +133,7 @@ impl Origins {
     /// No connections yet.
     #[must_use]
     pub fn new(tls: Arc<rustls::ClientConfig>, credentials: CredentialsStore) -> Self {
-        Self { tls, credentials, clients: RefCell::default(), under_way: Rc::default() }
+        Self { tls, credentials, clients: RefCell::default(), load: Rc::default() }
     }
 
     /// Sends a request and waits for the head of the response.
@@ -110,11 +145,7 @@ impl Origins {
         origin: &Origin,
         outgoing: Outgoing,
     ) -> Result<(Response<Incoming>, UnderWay), Fault> {
-        if self.under_way.get() >= FETCHES_MAX {
-            return Err(Fault::Overloaded);
-        }
-        self.under_way.set(self.under_way.get() + 1);
-        let under_way = UnderWay(Rc::clone(&self.under_way));
+        let under_way = UnderWay::begin(&self.load, name_of(origin))?;
         let safe = matches!(outgoing.method, Method::GET | Method::HEAD) && outgoing.body.is_none();
         let has_body = outgoing.body.is_some();
         let mut body = outgoing.body;
@@ -128,7 +159,10 @@ impl Origins {
             let request =
                 self.address(origin, &outgoing.method, &outgoing.headers, request, body.take()).await?;
             match self.send(origin, request).await {
-                Ok(response) => return Ok((response, under_way)),
+                Ok(response) => {
+                    check_framing(&response)?;
+                    return Ok((response, under_way));
+                }
                 Err(Fault::Connect(_) | Fault::ConnectTimeout)
                     if !has_body && connects < origin.connection_attempts =>
                 {
@@ -148,27 +182,30 @@ impl Origins {
         let client = self.client(origin);
         let mut connection = capture_connection(&mut request);
         let progress = Arc::clone(&request.body().progress);
-        // The connector has its own timeout; the origin's silence counts from the connection, or from the last of the body.
-        let silence = async {
-            let _ = connection.wait_for_connection_metadata().await;
+        // First the connection: name, TCP and TLS together. From then on, or from the last of the request's body, the origin's
+        // silence counts.
+        let overdue = async {
+            if timeout(origin.connection_timeout, connection.wait_for_connection_metadata()).await.is_err() {
+                return Fault::ConnectTimeout;
+            }
             loop {
                 let seen = progress.load(Ordering::Relaxed);
                 sleep(origin.response_timeout).await;
                 if progress.load(Ordering::Relaxed) == seen {
-                    return;
+                    return Fault::ResponseTimeout;
                 }
             }
         };
         tokio::select! {
             result = client.request(request) => result.map_err(|error| {
-                let reason = error_chain(&error);
+                let reason = ErrorChain(&error).to_string();
                 match error.is_connect() {
                     true if reason.contains("timed out") => Fault::ConnectTimeout,
                     true => Fault::Connect(reason),
                     false => Fault::Response(reason),
                 }
             }),
-            () = silence => Err(Fault::ResponseTimeout),
+            fault = overdue => Err(fault),
         }
     }
 
@@ -212,11 +249,15 @@ impl Origins {
                 (custom.scheme, custom.authority(), format!("{}{}", origin.path, parts.path))
             }
             OriginKind::S3(s3_origin) => {
-                let address = s3::address(s3_origin, &origin.path, parts.path).map_err(|e| unusable(&e))?;
+                let address = s3::address(s3_origin, &origin.path, parts.path)?;
                 (s3_origin.scheme, address.authority, address.path)
             }
         };
-        let uri = uri(scheme, &authority, &path, parts.query).map_err(|e| unusable(&e))?;
+        let query = match &origin.kind {
+            OriginKind::Custom(_) => parts.query.map(str::to_owned),
+            OriginKind::S3(_) => parts.query.and_then(s3::forwarded_query),
+        };
+        let uri = uri(scheme, &authority, &path, query.as_deref()).map_err(|e| unusable(&e))?;
         let mut request = Request::new(OutgoingBody { viewer: body, ..OutgoingBody::default() });
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri;
@@ -229,6 +270,10 @@ impl Origins {
         request.headers_mut().insert(header::HOST, host);
         if let OriginKind::S3(s3_origin) = &origin.kind {
             s3::strip_viewer_instructions(request.headers_mut(), s3_origin.signed);
+        }
+        if !request.body().is_end_stream() && !request.headers().contains_key(header::CONTENT_LENGTH) {
+            // Or else a body that comes with a GET would be left out.
+            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         for (name, value) in &origin.custom_headers {
             request.headers_mut().insert(name, value.clone());
@@ -244,6 +289,34 @@ impl Origins {
         }
         Ok(request)
     }
+}
+
+/// What an origin is counted under: its server.
+fn name_of(origin: &Origin) -> String {
+    match &origin.kind {
+        OriginKind::Custom(custom) => custom.authority(),
+        OriginKind::S3(s3_origin) => format!("{}/{}", s3_origin.endpoint, s3_origin.bucket),
+    }
+}
+
+/// Refuses a response whose body might not end where it seems to: a transfer coding other than chunked (the client reads it to
+/// the end of the connection and leaves it coded), a length beside a transfer coding, a change of protocol nobody asked for
+/// (RFC 9112 sections 6.1 and 6.3, RFC 9110 section 7.8).
+fn check_framing(response: &Response<Incoming>) -> Result<(), Fault> {
+    let headers = response.headers();
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    let chunked = coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let wrong = if !chunked || codings.next().is_some() {
+        "it has a transfer coding that was not asked for"
+    } else if coding.is_some() && headers.contains_key(header::CONTENT_LENGTH) {
+        "it has both a length and a transfer coding"
+    } else if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        "it changes the protocol unasked"
+    } else {
+        return Ok(());
+    };
+    Err(Fault::Response(wrong.to_owned()))
 }
 
 struct Parts<'a> {
@@ -312,7 +385,7 @@ pub async fn next_chunk(body: &mut Incoming, silence_max: Duration) -> Result<Op
         }
     };
     match timeout(silence_max, next_data).await {
-        Ok(result) => result.map_err(|error: hyper::Error| Fault::Response(error_chain(&error))),
+        Ok(result) => result.map_err(|error: hyper::Error| Fault::Response(ErrorChain(&error).to_string())),
         Err(_) => Err(Fault::ResponseTimeout),
     }
 }

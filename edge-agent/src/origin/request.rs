@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use headland_proto::model::{CachePolicy, Semantics};
+use headland_proto::model::{CachePolicy, NameSelection, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use crate::end_to_end;
@@ -76,15 +76,22 @@ pub fn headers(
             NOT_FORWARDED_BY_CLOUDFRONT.iter().for_each(|name| _ = out.remove(*name));
         }
     }
-    for name in &policy.headers {
+    for name in policy.headers.iter().filter(|name| **name != header::HOST) {
         out.remove(name);
         viewer.headers.get_all(name).iter().for_each(|value| _ = out.append(name.clone(), value.clone()));
+    }
+    if policy.cookies != NameSelection::None {
+        out.remove(header::COOKIE);
     }
     if let Some(cookies) = cookies.and_then(|c| HeaderValue::from_str(c).ok()) {
         out.insert(header::COOKIE, cookies);
     }
     match purpose {
-        Purpose::Fill => SELECTING.iter().for_each(|name| _ = out.remove(name)),
+        Purpose::Fill => {
+            let keyed = |name: &str| policy.headers.iter().any(|header| header == name);
+            MISLEADING.iter().filter(|name| !keyed(name)).for_each(|name| _ = out.remove(*name));
+            SELECTING.iter().for_each(|name| _ = out.remove(name));
+        }
         Purpose::Pass if !everything => {
             for name in &SELECTING {
                 viewer.headers.get_all(name).iter().for_each(|value| _ = out.append(name, value.clone()));
@@ -97,15 +104,15 @@ pub fn headers(
     }
     // What the edge itself says about the way the request took.
     let address = viewer.address.to_canonical().to_string();
-    append_to_list(
-        viewer.headers.get(X_FORWARDED_FOR).filter(|_| everything),
-        X_FORWARDED_FOR,
-        &address,
-        &mut out,
-    );
+    let forwarded_for = if everything { viewer.headers } else { &HeaderMap::new() };
     let via = format!("{} {}", version_text(viewer.version), identity.pseudonym);
-    append_to_list(viewer.headers.get(header::VIA), header::VIA, &via, &mut out);
-    append_to_list(viewer.headers.get(CDN_LOOP), CDN_LOOP, &identity.pseudonym, &mut out);
+    for (before, name, element) in [
+        (forwarded_for, X_FORWARDED_FOR, address.as_str()),
+        (viewer.headers, header::VIA, via.as_str()),
+        (viewer.headers, CDN_LOOP, identity.pseudonym.as_str()),
+    ] {
+        end_to_end::append_to_list(before.get_all(&name), name, element, &mut out);
+    }
     out
 }
 
@@ -117,6 +124,19 @@ const SELECTING: [HeaderName; 6] = [
     header::IF_NONE_MATCH,
     header::IF_MODIFIED_SINCE,
     header::IF_UNMODIFIED_SINCE,
+];
+
+/// Headers by which a viewer could tell the origin that another page was asked for than the one in the key.
+const MISLEADING: &[&str] = &[
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-http-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// CloudFront guide: removed unless a policy asks for them.
@@ -133,16 +153,6 @@ const NOT_FORWARDED_BY_CLOUDFRONT: &[&str] = &[
     "x-real-ip",
 ];
 
-fn append_to_list(before: Option<&HeaderValue>, name: HeaderName, element: &str, out: &mut HeaderMap) {
-    let value = match before.and_then(|b| b.to_str().ok()) {
-        Some(before) => HeaderValue::try_from(format!("{before}, {element}")),
-        None => HeaderValue::try_from(element),
-    };
-    if let Ok(value) = value {
-        out.insert(name, value);
-    }
-}
-
 /// The protocol version as Via has it.
 #[must_use]
 pub fn version_text(version: Version) -> &'static str {
@@ -158,7 +168,7 @@ pub fn version_text(version: Version) -> &'static str {
 mod tests {
     use std::{net::Ipv4Addr, time::Duration};
 
-    use headland_proto::model::{NameSelection, TtlBounds};
+    use headland_proto::model::TtlBounds;
 
     use super::*;
 
@@ -209,6 +219,7 @@ mod tests {
         ("transfer-encoding", "chunked"),
         ("user-agent", "curl"),
         ("x-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-host", "forged.test"),
         ("x-hop", "1"),
         ("x-key", "k"),
         ("x-other", "o"),
@@ -256,6 +267,7 @@ mod tests {
                 ("range", "bytes=0-1"),
                 ("user-agent", "Headland"),
                 ("x-forwarded-for", "192.0.2.1, 127.0.0.1"),
+                ("x-forwarded-host", "forged.test"),
                 ("x-key", "k"),
                 ("x-other", "o"),
             ],

@@ -14,6 +14,8 @@ use headland_proto::model::S3Origin;
 use http::{HeaderMap, Request, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::Fault;
+
 /// What is not encoded in a canonical path: RFC 3986 unreserved characters, and "/".
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -29,10 +31,14 @@ pub struct Address {
 /// Where the object for a path lies.
 ///
 /// # Errors
-/// When the path is not UTF-8 after decoding: S3 keys are.
-pub fn address(origin: &S3Origin, origin_path: &str, path: &str) -> Result<Address, &'static str> {
-    let decoded =
-        percent_decode_str(path).decode_utf8().map_err(|_| "the path is not UTF-8, and S3 keys are")?;
+/// When the path is not UTF-8 after decoding, which S3 keys are, or when it names no object: a request for the bucket itself would
+/// list it, or worse, in the edge's name.
+pub fn address(origin: &S3Origin, origin_path: &str, path: &str) -> Result<Address, Fault> {
+    let decoded = percent_decode_str(path).decode_utf8();
+    let decoded = decoded.map_err(|_| Fault::Request("the path is not UTF-8, and S3 keys are".to_owned()))?;
+    if origin_path.is_empty() && decoded == "/" {
+        return Err(Fault::NoObject);
+    }
     let key = utf8_percent_encode(&decoded, PATH);
     let prefix = percent_decode_str(origin_path).decode_utf8_lossy();
     let prefix = utf8_percent_encode(&prefix, PATH);
@@ -42,6 +48,14 @@ pub fn address(origin: &S3Origin, origin_path: &str, path: &str) -> Result<Addre
     } else {
         Address { authority: format!("{}.{endpoint}", origin.bucket), path: format!("{prefix}{key}") }
     })
+}
+
+/// The parameters of a query that reach a bucket: the version of the object. All others are instructions (`acl`, `policy`, `uploads`,
+/// `list-type`, `response-content-type`…) that are not for viewers to give, least of all under the edge's signature.
+#[must_use]
+pub fn forwarded_query(query: &str) -> Option<String> {
+    let kept: Vec<&str> = query.split('&').filter(|pair| pair.starts_with("versionId=")).collect();
+    (!kept.is_empty()).then(|| kept.join("&"))
 }
 
 /// Removes what a viewer must not say to a bucket in the edge's name: a signature of its own, and S3's instruction headers.
@@ -121,9 +135,25 @@ mod tests {
     fn every_spelling_of_a_key_is_signed_alike() {
         let path = |path| address(&origin(false), "", path).map(|a| a.path);
         assert_eq!(path("/a+b(1).jpg").as_deref(), Ok("/a%2Bb%281%29.jpg"));
+        assert_eq!(path("//a").as_deref(), Ok("//a"));
         assert_eq!(path("/a%2Bb%281%29.jpg").as_deref(), Ok("/a%2Bb%281%29.jpg"));
         assert_eq!(path("/%7euser/%c3%bc").as_deref(), Ok("/~user/%C3%BC"));
         assert!(path("/%ff").is_err());
+    }
+
+    #[test]
+    fn a_bucket_is_never_asked_for_itself() {
+        assert_eq!(address(&origin(true), "", "/"), Err(Fault::NoObject));
+        assert_eq!(
+            address(&origin(true), "", "/%"),
+            Ok(address(&origin(true), "", "/%25").expect("address"))
+        );
+        assert!(address(&origin(true), "/site", "/").is_ok(), "the object site/");
+        assert_eq!(
+            forwarded_query("acl&list-type=2&versionId=7&response-content-type=x").as_deref(),
+            Some("versionId=7")
+        );
+        assert_eq!(forwarded_query("policy"), None);
     }
 
     #[test]

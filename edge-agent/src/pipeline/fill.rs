@@ -1,7 +1,8 @@
 //! Filling: a miss becomes an object, with one fetch however many ask, and every one of them reading along.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
@@ -31,6 +32,9 @@ const UNDER_WAY_FRACTION: u64 = 4;
 /// Objects larger than this are put together off the worker, which has other viewers to serve.
 const GATHERED_ELSEWHERE_BYTES: u64 = 1 << 20;
 
+/// How long to wait for those who have been told of a body and have not begun to read.
+const ABOUT_TO_BEGIN: Duration = Duration::from_millis(1);
+
 /// What the one who started a fill gets.
 enum Begun {
     Shared { head: Arc<Head>, reader: Option<Reader> },
@@ -59,7 +63,9 @@ impl Worker {
             Role::Waiter(fill) => {
                 return match fill.outcome().await {
                     Outcome::Failed(fault) => Err(fault.into()),
-                    Outcome::Shared { head, body } if head.answers(asking.request.headers()) => {
+                    Outcome::Shared { head, body }
+                        if head.answers(asking.request.headers()) && head.is_fresh(self.clock.now()) =>
+                    {
                         match body.reader() {
                             Some(reader) => Ok(self.growing(&head, Some(reader), true, asking)),
                             None => self.pass(errand, asking, None).await,
@@ -110,14 +116,14 @@ impl Worker {
         if hit || age > 0 {
             headers.insert(header::AGE, HeaderValue::from(age));
         }
-        let part = head
-            .content_length
-            .and_then(|length| response::select(head, asking.request.headers(), length, &mut headers));
+        let head_only = asking.request.method() == Method::HEAD;
+        let part = head.content_length.and_then(|length| {
+            response::select(head, asking.request.headers(), head_only, length, &mut headers)
+        });
         let (status, skip, left) = match part {
             Some((status, start, end)) => (status, start, Some(end - start)),
             None => (head.status, 0, head.content_length),
         };
-        let head_only = asking.request.method() == Method::HEAD;
         let body = match reader {
             Some(reader) if !head_only && left != Some(0) => {
                 ViewerBody::growing(reader, skip, left, asking.busy, self.metrics.clone())
@@ -164,10 +170,11 @@ impl Worker {
                 let (parts, incoming) = response.into_parts();
                 let headers = response::headers_from_origin(&parts.headers, policy, &self.via(parts.version));
                 let head = Arc::new(new_head(parts.status, headers, timing, storable));
-                let body = FillBody::new(
-                    self.has_room_for(head.content_length),
-                    Arc::clone(&self.fills.retained_bytes),
-                );
+                if head.content_length.is_some_and(|length| length > self.cache.limits().object_bytes_max) {
+                    self.cache.oversized.remember(leader.key(), timing.response);
+                }
+                let body =
+                    FillBody::new(self.has_room_for(head.content_length), Arc::clone(&self.fills.held_bytes));
                 let reader = body.reader();
                 leader.decide(Outcome::Shared { head: Arc::clone(&head), body: Arc::clone(&body) });
                 let _ = begun.send(Begun::Shared { head: Arc::clone(&head), reader });
@@ -185,8 +192,7 @@ impl Worker {
                     if !self.has_room_for(Some(body.len() + chunk.len() as u64)) {
                         body.release();
                     }
-                    if body.push(chunk).await == Demand::Unwanted {
-                        body.break_off();
+                    if !is_wanted(leader, body, chunk).await {
                         return;
                     }
                 }
@@ -194,7 +200,6 @@ impl Worker {
                 Err(fault) => {
                     self.metrics.origin_errors.add(1);
                     tracing::debug!(%fault, origin = behavior.origin.id, "nothing stored of a body that broke off");
-                    body.break_off();
                     return;
                 }
             }
@@ -209,6 +214,7 @@ impl Worker {
             Some(Body::from_chunks(&chunks, bytes))
         };
         if let Some(gathered) = gathered {
+            body.settle(gathered.clone());
             let object = Arc::new(Object { head: stored_head(head, bytes), body: gathered });
             self.cache.memory.insert(Arc::clone(leader.key()), object);
         }
@@ -219,7 +225,7 @@ impl Worker {
     fn has_room_for(&self, bytes: Option<u64>) -> bool {
         let limits = self.cache.limits();
         bytes.unwrap_or(0) <= limits.object_bytes_max
-            && self.fills.retained_bytes() <= limits.memory_bytes / UNDER_WAY_FRACTION
+            && self.fills.held_bytes() <= limits.memory_bytes / UNDER_WAY_FRACTION
     }
 }
 
@@ -232,7 +238,28 @@ struct Pump {
     _under_way: UnderWay,
 }
 
-fn new_head(status: StatusCode, headers: HeaderMap, timing: Timing, storable: Storable) -> Head {
+impl Drop for Pump {
+    /// However it ends: nobody is left waiting for more. Says nothing of a body that is complete.
+    fn drop(&mut self) {
+        self.body.break_off();
+    }
+}
+
+/// Hands on a chunk, and says whether to go on. A body that will not be stored and that nobody reads is not worth fetching, unless
+/// somebody is only just about to begin.
+async fn is_wanted(leader: &Leader<Fault>, body: &FillBody, chunk: Bytes) -> bool {
+    let mut demand = body.push(chunk).await;
+    while demand == Demand::Unwanted && leader.has_waiters() {
+        tokio::time::sleep(ABOUT_TO_BEGIN).await;
+        demand = body.push(Bytes::new()).await;
+    }
+    demand == Demand::Wanted
+}
+
+fn new_head(status: StatusCode, mut headers: HeaderMap, timing: Timing, storable: Storable) -> Head {
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let content_length =
         headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     Head {

@@ -67,6 +67,9 @@ impl Worker {
         let policy = &errand.behavior.rules.cache_policy;
         let mut headers = response::headers_from_origin(&parts.headers, policy, &self.via(parts.version));
         response::mark(&mut headers, false, id);
+        if parts.status == StatusCode::NO_CONTENT {
+            headers.remove(header::CONTENT_LENGTH);
+        }
         let no_body = method == Method::HEAD
             || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || http_body::Body::is_end_stream(&incoming);

@@ -1,6 +1,6 @@
 //! Compiling a distribution: from what the control plane sent to what a request can be answered from.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use headland_proto::{
     id::DistributionId,
@@ -80,10 +80,15 @@ impl Distribution {
         })
     }
 
-    /// The behavior for a path: the first whose pattern matches, otherwise the default.
+    /// The behavior for a path: the first whose pattern matches, otherwise the default. A letter that is encoded without need
+    /// matches as itself, since the origin will read it so (RFC 3986 section 6.2.2.2).
     #[must_use]
     pub fn behavior(&self, path: &str) -> &Arc<Behavior> {
-        let matching = self.behaviors.iter().find(|(pattern, _)| pattern.matches(path));
+        if self.behaviors.is_empty() {
+            return &self.default_behavior;
+        }
+        let path = decode_unreserved(path);
+        let matching = self.behaviors.iter().find(|(pattern, _)| pattern.matches(&path));
         matching.map_or(&self.default_behavior, |(_, behavior)| behavior)
     }
 
@@ -97,6 +102,31 @@ impl Distribution {
         };
         (0..=self.behaviors.len()).filter_map(first_use)
     }
+}
+
+/// Decodes what need not be encoded (RFC 3986 section 2.3) and nothing else.
+fn decode_unreserved(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(percent) = rest.find('%') {
+        decoded.push_str(&rest[..percent]);
+        let byte = rest.get(percent + 1..percent + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte.filter(|b| b.is_ascii_alphanumeric() || b"-._~".contains(b)) {
+            Some(byte) => {
+                decoded.push(char::from(byte));
+                rest = &rest[percent + 3..];
+            }
+            None => {
+                decoded.push('%');
+                rest = &rest[percent + 1..];
+            }
+        }
+    }
+    decoded.push_str(rest);
+    Cow::Owned(decoded)
 }
 
 #[cfg(test)]
@@ -141,6 +171,8 @@ mod tests {
         assert_eq!(target("/x.jpg"), "a");
         assert_eq!(target("/x.png"), "b");
         assert_eq!(target("/anything"), "a");
+        assert_eq!(target("/%69mg/x.jpg"), "b");
+        assert_eq!(target("/%2fmg%"), "a");
         let ids: Vec<&str> = compiled.origins().map(|o| o.id.as_str()).collect();
         assert_eq!(ids, ["b", "a"]);
     }

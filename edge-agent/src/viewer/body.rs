@@ -29,7 +29,7 @@ pub struct ViewerBody {
     /// Only for bodies that take their time; those from memory are counted when they are handed over.
     sent: Option<Arc<WorkerMetrics>>,
     /// Keeps the connection from being taken for idle.
-    _busy: Option<Busy>,
+    busy: Option<Busy>,
 }
 
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl ViewerBody {
         busy: Busy,
         sent: Arc<WorkerMetrics>,
     ) -> Self {
-        Self { source: Source::Growing(Growing { reader, skip, left }), sent: Some(sent), _busy: Some(busy) }
+        Self { source: Source::Growing(Growing { reader, skip, left }), sent: Some(sent), busy: Some(busy) }
     }
 
     /// A response passed on as it comes, as long as the origin is not silent for longer than `silence_max`.
@@ -140,13 +140,13 @@ impl ViewerBody {
             silent: false,
             _under_way: under_way,
         };
-        Self { source: Source::Passing(Box::new(passing)), sent: Some(sent), _busy: Some(busy) }
+        Self { source: Source::Passing(Box::new(passing)), sent: Some(sent), busy: Some(busy) }
     }
 }
 
 impl From<Source> for ViewerBody {
     fn from(source: Source) -> Self {
-        Self { source, sent: None, _busy: None }
+        Self { source, sent: None, busy: None }
     }
 }
 
@@ -225,6 +225,9 @@ impl Body for ViewerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(busy) = &this.busy {
+            busy.asked();
+        }
         let next = match &mut this.source {
             Source::Empty => None,
             Source::One(bytes) => {
@@ -236,6 +239,9 @@ impl Body for ViewerBody {
         };
         if let (Some(metrics), Some(Ok(bytes))) = (&this.sent, &next) {
             metrics.viewer_bytes_sent.add(bytes.len() as u64);
+        }
+        if let (Some(busy), Some(Ok(_))) = (&this.busy, &next) {
+            busy.handed_over();
         }
         Poll::Ready(next.map(|result| result.map(Frame::data)))
     }

@@ -41,33 +41,59 @@ pub(crate) struct ConnectionState {
     unanswered_since: Cell<u32>,
     /// When writing got stuck; zero if it is not.
     stuck_since: Cell<u32>,
-    /// Requests that wait for an origin.
-    busy: Cell<u32>,
+    /// Requests that are not answered from memory: for each, when its body last handed over bytes that were not followed by a
+    /// question for more; zero while it waits for the origin.
+    busy: RefCell<Vec<Rc<Cell<u32>>>>,
+    /// Whether this is HTTP/2, where bytes may come that ask for nothing.
+    http2: Cell<bool>,
     draining: Rc<Cell<bool>>,
     waker: RefCell<Option<Waker>>,
 }
 
 /// Marks a connection as busy until it is dropped: it waits for us, not we for it.
 #[derive(Debug)]
-pub(crate) struct Busy(Rc<ConnectionState>);
+pub(crate) struct Busy {
+    state: Rc<ConnectionState>,
+    handed_over: Rc<Cell<u32>>,
+}
 
 impl Busy {
     pub(crate) fn new(state: &Rc<ConnectionState>) -> Self {
-        state.busy.set(state.busy.get() + 1);
-        Self(Rc::clone(state))
+        let handed_over = Rc::new(Cell::new(0));
+        state.busy.borrow_mut().push(Rc::clone(&handed_over));
+        Self { state: Rc::clone(state), handed_over }
+    }
+
+    /// The body handed over bytes: the next move is the viewer's.
+    pub(crate) fn handed_over(&self) {
+        self.handed_over.set(self.state.tick.get());
+    }
+
+    /// The body was asked for more: the next move is ours.
+    pub(crate) fn asked(&self) {
+        self.handed_over.set(0);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.set(self.0.busy.get() - 1);
+        self.state.busy.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.handed_over));
         // The wait is over: the viewer's own time begins now.
-        self.0.last_io.set(self.0.tick.get());
-        self.0.unanswered_since.set(0);
+        self.state.last_io.set(self.state.tick.get());
+        self.state.unanswered_since.set(0);
     }
 }
 
+/// A viewer must take what a body hands over within this many times its patience for a single write: hyper gathers some
+/// hundred kilobytes before it asks for more, and an HTTP/2 stream may be held back while the connection goes on.
+const HAND_OVER_FACTOR: u32 = 10;
+
 impl ConnectionState {
+    /// From now on this is an HTTP/2 connection.
+    pub(crate) fn speaks_http2(&self) {
+        self.http2.set(true);
+    }
+
     /// Whether the connection has overstayed, at this tick.
     fn is_overdue(&self, tick: u32, patience: Patience) -> bool {
         let ticks = |d: Duration| u32::try_from(d.as_secs()).unwrap_or(u32::MAX).max(1);
@@ -75,8 +101,10 @@ impl ConnectionState {
         if self.stuck_since.get() != 0 {
             return over(self.stuck_since.get(), patience.write);
         }
-        if self.busy.get() > 0 {
-            return false;
+        let busy = self.busy.borrow();
+        if !busy.is_empty() {
+            let held_back = |since: u32| since != 0 && over(since, patience.write * HAND_OVER_FACTOR);
+            return busy.iter().any(|handed_over| held_back(handed_over.get()));
         }
         match self.unanswered_since.get() {
             0 => over(self.last_io.get(), patience.idle),
@@ -147,9 +175,11 @@ impl Connections {
     /// Asks every connection to end after the response it is at.
     pub(crate) fn drain(&self) {
         self.draining.set(true);
-        for (state, _) in self.open.borrow().values() {
-            if let Some(waker) = state.waker.borrow_mut().take() {
-                waker.wake();
+        for (state, task) in self.open.borrow().values() {
+            match state.waker.borrow_mut().take() {
+                Some(waker) => waker.wake(),
+                // Has not even said which protocol it speaks: there is nothing to finish.
+                None => task.abort(),
             }
         }
     }
@@ -206,7 +236,7 @@ impl Read for ViewerIo {
         if result.is_ready() {
             let tick = self.state.tick.get();
             self.state.last_io.set(tick);
-            if self.state.unanswered_since.get() == 0 {
+            if self.state.unanswered_since.get() == 0 && !self.state.http2.get() {
                 self.state.unanswered_since.set(tick);
             }
         }
@@ -294,15 +324,19 @@ impl<F: Future + 'static> Executor<F> for OnThisWorker {
 /// that HTTP/1.1 need not be read through a buffer for ever after. `None` if the viewer has gone.
 pub(crate) async fn speaks_http2(stream: &TcpStream) -> Option<bool> {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0";
-    /// The preface comes in one packet; a viewer that dribbles it is looked at again now and then.
-    const LOOK_AGAIN: Duration = Duration::from_millis(5);
+    /// The preface comes in one packet; a viewer that dribbles it is looked at again ever more seldom.
+    const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
     let mut first = [0; PREFACE.len()];
+    let mut pause = LOOK_AGAIN.0;
     loop {
         match stream.peek(&mut first).await {
             Ok(0) | Err(_) => return None,
             Ok(n) if !PREFACE.starts_with(&first[..n]) => return Some(false),
             Ok(n) if n == PREFACE.len() => return Some(true),
-            Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            Ok(_) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LOOK_AGAIN.1);
+            }
         }
     }
 }
@@ -317,12 +351,18 @@ mod tests {
         write: Duration::from_secs(30),
     };
 
-    fn check(last_io: u32, unanswered_since: u32, stuck_since: u32, busy: u32, overdue_after: Option<u32>) {
+    fn check(
+        last_io: u32,
+        unanswered_since: u32,
+        stuck_since: u32,
+        busy: &[u32],
+        overdue_after: Option<u32>,
+    ) {
         let state = ConnectionState {
             last_io: Cell::new(last_io),
             unanswered_since: Cell::new(unanswered_since),
             stuck_since: Cell::new(stuck_since),
-            busy: Cell::new(busy),
+            busy: RefCell::new(busy.iter().map(|&since| Rc::new(Cell::new(since))).collect()),
             ..ConnectionState::default()
         };
         let first = (1..10_000).find(|&tick| state.is_overdue(tick, PATIENCE)).map(|tick| tick - 1);
@@ -331,10 +371,11 @@ mod tests {
 
     #[test]
     fn each_phase_has_its_own_patience() {
-        check(100, 0, 0, 0, Some(160));
-        check(100, 95, 0, 0, Some(105));
-        check(100, 95, 0, 1, None);
-        check(100, 0, 90, 0, Some(120));
-        check(100, 95, 90, 1, Some(120));
+        check(100, 0, 0, &[], Some(160));
+        check(100, 95, 0, &[], Some(105));
+        check(100, 95, 0, &[0], None);
+        check(100, 0, 90, &[], Some(120));
+        check(100, 95, 90, &[0], Some(120));
+        check(100, 0, 0, &[0, 95], Some(395));
     }
 }

@@ -42,6 +42,8 @@ impl Failure {
             }
             Self::Refused(Refusal::Loop) => StatusCode::LOOP_DETECTED,
             Self::Origin(Fault::ConnectTimeout | Fault::ResponseTimeout) => StatusCode::GATEWAY_TIMEOUT,
+            // As a bucket that may not be listed answers.
+            Self::Origin(Fault::NoObject) => StatusCode::FORBIDDEN,
             Self::Origin(Fault::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Origin(Fault::Request(_)) => StatusCode::BAD_REQUEST,
             Self::Origin(Fault::Connect(_) | Fault::Response(_) | Fault::Credentials(_)) => {
@@ -69,6 +71,9 @@ impl Failure {
             Self::Origin(Fault::Response(_)) => "The origin's answer could not be used.",
             Self::Origin(Fault::Credentials(_)) => "The origin could not be asked on this edge's behalf.",
             Self::Origin(Fault::Request(_)) => "The request cannot be put to the origin.",
+            Self::Origin(Fault::NoObject) => {
+                "The path names no object, and what a bucket holds is not listed."
+            }
             Self::Origin(Fault::Overloaded) => {
                 "Too many requests are waiting for origins. Try again in a moment."
             }

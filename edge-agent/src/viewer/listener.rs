@@ -250,6 +250,7 @@ impl Protocols {
         let requests = Requests { worker, address, state: Rc::clone(&state) };
         // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.
         let ended = if http2 {
+            state.speaks_http2();
             Draining::new(self.http2.serve_connection(io, requests), state).await
         } else {
             Draining::new(self.http1.serve_connection(io, requests), state).await

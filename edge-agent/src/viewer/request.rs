@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use headland_proto::model::HostName;
 use http::{HeaderMap, Method, Request, Uri, Version, header};
+use percent_encoding::percent_decode_str;
 
 /// Bytes of path and query. CloudFront: 8,192.
 pub const URL_BYTES_MAX: usize = 8192;
@@ -77,6 +78,8 @@ fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap, version: Version) -> Result<Co
         (Some(authority), Some(field)) if version == Version::HTTP_2 && authority.as_str() != field => {
             return Err(Refusal::Host);
         }
+        // A target in absolute form does not replace the Host field, which HTTP/1.1 demands in any case.
+        (Some(_), None) if version == Version::HTTP_11 => return Err(Refusal::Host),
         (Some(authority), _) => authority.as_str(),
         (None, Some(field)) => field,
         (None, None) => return Err(Refusal::Host),
@@ -104,27 +107,16 @@ fn canonical_host(authority: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(name.as_str().to_owned()))
 }
 
-/// Whether a path has a segment "." or "..", plain or encoded, or an encoded NUL. An origin might resolve it to something else
-/// than the key says.
+/// Whether a path has a segment "." or "..", or a NUL, plain or encoded, also behind an encoded slash or a backslash. An origin
+/// might resolve it to something else than the key says.
 fn has_hostile_segment(path: &str) -> bool {
     let bytes = path.as_bytes();
-    let suspicious = bytes.windows(2).any(|w| w == b"/.") || bytes.contains(&b'%');
-    suspicious && (bytes.windows(3).any(|w| w == b"%00") || path.split('/').any(is_dot_segment))
-}
-
-fn is_dot_segment(segment: &str) -> bool {
-    let mut rest = segment;
-    let mut dots = 0;
-    while !rest.is_empty() {
-        let encoded = rest.get(..3).is_some_and(|p| p.eq_ignore_ascii_case("%2e"));
-        rest = match rest.strip_prefix('.') {
-            Some(after) => after,
-            None if encoded => &rest[3..],
-            None => return false,
-        };
-        dots += 1;
+    if !bytes.windows(2).any(|w| w == b"/.") && !bytes.iter().any(|b| matches!(b, b'%' | b'\\')) {
+        return false;
     }
-    dots == 1 || dots == 2
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    decoded.contains(&0)
+        || decoded.split(|b| matches!(b, b'/' | b'\\')).any(|segment| matches!(segment, b"." | b".."))
 }
 
 #[cfg(test)]
@@ -161,6 +153,7 @@ mod tests {
         for hosts in [&[][..], &["a", "a"], &[""], &["a b"], &["a:x"], &["user@a"], &["a/b"], &["[::1"]] {
             check("/a", hosts, Err(Refusal::Host));
         }
+        check("http://abs.example.com/a", &[], Err(Refusal::Host));
         let mut h2 = request("http://a.example.com/a", &["b.example.com"]);
         *h2.version_mut() = Version::HTTP_2;
         assert_eq!(admit(&h2), Err(Refusal::Host));
@@ -168,7 +161,18 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_refused() {
-        for path in ["/a/../b", "/..", "/.", "/a/%2e%2E/b", "/a/.%2e", "/a%00b", "/%2E"] {
+        for path in [
+            "/a/../b",
+            "/..",
+            "/.",
+            "/a/%2e%2E/b",
+            "/a/.%2e",
+            "/a%00b",
+            "/%2E",
+            "/a/..%2fb",
+            "/%2e%2e%5cb",
+            "/a%2F.%2Fb",
+        ] {
             check(path, &["a"], Err(Refusal::Path));
         }
         for path in ["/a/...", "/.well-known/x", "/a..b", "/%2ehidden", "/a//b", "/a%2Fb"] {

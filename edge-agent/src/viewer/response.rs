@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use headland_proto::model::{CachePolicy, NameSelection, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -46,23 +47,31 @@ pub fn headers_from_origin(origin: &HeaderMap, policy: &CachePolicy, via: &str) 
         // A cookie that is not forwarded is not handed out either (CloudFront guide, "Cookies").
         headers.remove(header::SET_COOKIE);
     }
-    let via = match headers.get(header::VIA).and_then(|v| v.to_str().ok()) {
-        Some(before) => HeaderValue::try_from(format!("{before}, {via}")),
-        None => HeaderValue::try_from(via),
-    };
-    if let Ok(via) = via {
-        headers.insert(header::VIA, via);
-    }
+    end_to_end::append_to_list(origin.get_all(header::VIA), header::VIA, via, &mut headers);
     headers
 }
 
 /// The headers of a stored object: those for any viewer, but for Age, and marked as a hit.
 #[must_use]
-pub fn headers_to_store(mut headers: HeaderMap, status: StatusCode) -> HeaderMap {
+pub fn headers_to_store(headers: HeaderMap, status: StatusCode) -> HeaderMap {
+    let mut headers = compact(headers);
     headers.remove(header::AGE);
     headers.insert(X_CACHE, HIT);
     if status == StatusCode::OK && !headers.contains_key(header::ACCEPT_RANGES) {
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    }
+    headers
+}
+
+/// The same headers in memory of their own. As they came, each value keeps the whole read buffer of the origin's connection alive.
+fn compact(mut headers: HeaderMap) -> HeaderMap {
+    let mut text = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+    headers.values().for_each(|value| text.extend_from_slice(value.as_bytes()));
+    let mut text = text.freeze();
+    for value in headers.values_mut() {
+        if let Ok(copy) = HeaderValue::from_maybe_shared(text.split_to(value.len())) {
+            *value = copy;
+        }
     }
     headers
 }
@@ -81,7 +90,7 @@ pub fn from_object(
     headers.insert(header::AGE, HeaderValue::from(head.age_seconds(now)));
     headers.insert(X_HEADLAND_ID, request_id);
     let length = object.body.len();
-    let Some((status, start, end)) = select(head, request, length, &mut headers) else {
+    let Some((status, start, end)) = select(head, request, head_only, length, &mut headers) else {
         return build(
             head.status,
             headers,
@@ -98,6 +107,7 @@ pub fn from_object(
 pub(crate) fn select(
     head: &Head,
     request: &HeaderMap,
+    head_only: bool,
     length: u64,
     headers: &mut HeaderMap,
 ) -> Option<(StatusCode, u64, u64)> {
@@ -108,7 +118,8 @@ pub(crate) fn select(
         headers.remove(header::CONTENT_LENGTH);
         return Some((StatusCode::NOT_MODIFIED, 0, 0));
     }
-    if !request.contains_key(header::RANGE) || !conditional::if_range_holds(request, headers) {
+    // A Range means something in a GET only (RFC 9110 section 14.2).
+    if head_only || !request.contains_key(header::RANGE) || !conditional::if_range_holds(request, headers) {
         return None;
     }
     let (status, content_range, start, end) = match range::select(request, length) {

@@ -157,6 +157,8 @@ fn a_range_is_cut_from_the_object_on_a_miss_and_on_a_hit() {
         assert_eq!((part.status, part.text(), part.header("x-cache")), (206, "345", Some(expected)));
         assert_eq!(part.header("content-range"), Some("bytes 3-5/10"));
     }
+    let head = Viewer::connect(edge.address).request("HEAD", "/a", &["range: bytes=3-5"]);
+    assert_eq!((head.status, head.header("content-length")), (200, Some("10")));
     assert_eq!(origin.requests(), 1);
     assert_eq!(get(edge.address, "/a", &[]).text(), "0123456789");
 }
@@ -273,6 +275,68 @@ fn the_default_root_object_stands_in_for_the_root_only() {
     assert_eq!(get(edge.address, "/", &[]).text(), "/site/index.html");
     assert_eq!(get(edge.address, "/sub/", &[]).text(), "/site/sub/");
     assert_eq!(get(edge.address, "/index.html", &[]).header("x-cache"), Some("Hit from headland"));
+}
+
+#[test]
+fn the_default_root_object_is_served_by_its_own_behavior() {
+    let page = |text: &'static str| Origin::fixed("cache-control: max-age=60", text);
+    let (default, html) = (page("default"), page("html"));
+    let mut config = config(default.address);
+    config.default_root_object = "index.html".into();
+    let mut second = config.origins[0].clone();
+    second.id = "html".into();
+    second.kind = Some(v1::origin::Kind::Custom(v1::CustomOrigin {
+        domain_name: html.address.ip().to_string(),
+        http_port: html.address.port().into(),
+        ..Default::default()
+    }));
+    config.origins.push(second);
+    config.cache_behaviors = vec![v1::CacheBehavior {
+        path_pattern: "*.html".into(),
+        target_origin_id: "html".into(),
+        ..behavior(&mut config).clone()
+    }];
+    let edge = Edge::start(config);
+    assert_eq!(get(edge.address, "/", &[]).text(), "html");
+    assert_eq!(get(edge.address, "/index.html", &[]).text(), "html");
+    assert_eq!(default.requests(), 0);
+}
+
+#[test]
+fn a_keyed_host_is_what_the_request_was_understood_to_be_for() {
+    let origin = Origin::start(|request, stream| {
+        let host = request.header("host").unwrap_or_default().to_owned();
+        stream.write_all(response("200 OK", "cache-control: max-age=60", &host).as_bytes()).is_ok()
+    });
+    let mut config = config(origin.address);
+    config.aliases.push("other.test".into());
+    policy(&mut config).headers = Some(v1::HeaderSelection { names: vec!["host".into()] });
+    let edge = Edge::start(config);
+    let ask = |request: &str| {
+        let mut viewer = Viewer::connect(edge.address);
+        viewer.raw(request.as_bytes());
+        viewer.response(false).text().to_owned()
+    };
+    assert_eq!(ask("GET http://other.test/a HTTP/1.1\r\nhost: forged.test\r\n\r\n"), "other.test");
+    assert_eq!(ask("GET /a HTTP/1.1\r\nhost: CDN.test:80\r\n\r\n"), HOST);
+    assert_eq!(ask("GET /a HTTP/1.1\r\nhost: other.test\r\n\r\n"), "other.test");
+    assert_eq!(origin.requests(), 2);
+}
+
+#[test]
+fn a_range_of_an_object_too_large_to_keep_is_fetched_as_that_part() {
+    let origin = Origin::start(|request, stream| {
+        let answer = match request.header("range") {
+            Some(range) => response("206 Partial Content", "content-range: bytes 0-1/9999999999", range),
+            None => "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 9999999999\r\n\r\nbegin"
+                .to_owned(),
+        };
+        stream.write_all(answer.as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    assert_eq!(Viewer::connect(edge.address).request("HEAD", "/a", &[]).status, 200);
+    let part = get(edge.address, "/a", &["range: bytes=0-1"]);
+    assert_eq!((part.status, part.text()), (206, "bytes=0-1"));
 }
 
 #[test]

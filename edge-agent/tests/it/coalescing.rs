@@ -147,7 +147,7 @@ fn an_object_too_large_to_keep_passes_through_whole() {
             assert!(response.complete && response.body.len() == BYTES && is_the_pattern(&response.body));
         }
         assert_eq!(edge.shared.cache.figures().objects, 0);
-        assert_eq!(edge.shared.fills.retained_bytes(), 0);
+        assert_eq!(edge.shared.fills.held_bytes(), 0);
         assert_eq!(origin.requests(), 2);
     }
 }
@@ -164,6 +164,74 @@ fn the_largest_object_allowed_is_kept() {
     let part = get(edge.address, "/large", &[&format!("range: bytes={}-{}", BYTES - 3, BYTES + 3)]);
     assert_eq!((part.status, part.body.len()), (206, 3));
     assert_eq!(origin.requests(), 1);
+}
+
+#[test]
+fn those_who_wait_get_a_large_object_even_if_the_first_has_left() {
+    const BYTES: usize = 20 << 20;
+    let (wait, open) = gate();
+    let large = large_response(BYTES);
+    let origin = Origin::start(move |_, stream| {
+        wait();
+        stream.write_all(&large).is_ok()
+    });
+    let edge =
+        Edge::start_with(config(origin.address), Options { object_bytes_max: 1 << 20, ..Options::default() });
+    let mut first = Viewer::connect(edge.address);
+    first.send("GET", "/a", &[], b"");
+    while origin.requests() == 0 {
+        thread::yield_now();
+    }
+    let waiters: Vec<_> = (0..4)
+        .map(|_| {
+            let address = edge.address;
+            thread::spawn(move || get(address, "/a", &[]))
+        })
+        .collect();
+    while edge.shared.metrics.traffic().misses < 5 {
+        thread::yield_now();
+    }
+    drop(first);
+    // Enough for whoever must go again.
+    (0..10).for_each(|_| open.send(()).expect("origin waits"));
+    for waiter in waiters {
+        let response = waiter.join().expect("waiter");
+        assert!(response.complete && response.body.len() == BYTES, "{} bytes", response.body.len());
+    }
+    assert_eq!(edge.shared.fills.held_bytes(), 0);
+}
+
+fn large_response(bytes: usize) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: {bytes}\r\n\r\n");
+    let mut response = head.into_bytes();
+    response.resize(response.len() + bytes, 7);
+    response
+}
+
+#[test]
+fn paused_downloads_do_not_keep_others_from_being_stored() {
+    const BYTES: usize = 7 << 20;
+    let large = large_response(BYTES);
+    let origin = Origin::start(move |_, stream| stream.write_all(&large).is_ok());
+    // A quarter of this is what may be under way.
+    let edge =
+        Edge::start_with(config(origin.address), Options { memory_bytes: 128 << 20, ..Options::default() });
+    let mut paused: Vec<_> = (0..4)
+        .map(|i| {
+            let mut viewer = Viewer::connect(edge.address);
+            viewer.send("GET", &format!("/{i}"), &[], b"");
+            viewer.head().expect("head");
+            viewer
+        })
+        .collect();
+    while edge.shared.cache.figures().objects < 4 {
+        thread::yield_now();
+    }
+    assert_eq!(get(edge.address, "/another", &[]).body.len(), BYTES);
+    assert_eq!(get(edge.address, "/another", &[]).header("x-cache"), Some("Hit from headland"));
+    for viewer in &mut paused {
+        assert!(viewer.bytes(BYTES) == vec![7; BYTES]);
+    }
 }
 
 #[test]

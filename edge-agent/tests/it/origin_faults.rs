@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use headland_proto::v1;
+
 use crate::support::{
     edge::{Edge, config},
     origin::{Origin, response},
@@ -22,6 +24,23 @@ fn an_origin_that_is_down_is_a_502() {
     assert_eq!((answer.status, answer.header("x-cache")), (502, Some("Error from headland")));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(answer.text().contains("could not be reached"));
+}
+
+#[test]
+fn an_origin_that_never_ends_its_tls_handshake_is_a_504() {
+    // Accepts, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = silent.local_addr().expect("address");
+    let mut config = config(address);
+    config.origins[0].connection_attempts = 1;
+    config.origins[0].kind = Some(v1::origin::Kind::Custom(v1::CustomOrigin {
+        domain_name: "127.0.0.1".into(),
+        https_port: address.port().into(),
+        protocol_policy: v1::custom_origin::ProtocolPolicy::HttpsOnly.into(),
+        ..Default::default()
+    }));
+    let edge = Edge::start(config);
+    assert_eq!(get(edge.address, "/a", &[]).status, 504);
 }
 
 #[test]
@@ -91,6 +110,10 @@ fn garbage_is_a_502() {
         "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcd",
         "HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ntransfer-encoding: identity\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ntransfer-encoding: gzip\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
         "",
     ] {
         let origin = Origin::start(move |_, stream| {

@@ -1,7 +1,7 @@
 //! A growing body: one writer, any number of readers, each at its own place, and a bound on what is held.
 //!
 //! A *retained* body keeps every byte, to be stored when it is complete; readers may begin at any time and the writer never
-//! waits for them. A body that is too large for that becomes a *window*: bytes that every reader has had are dropped, nobody can
+//! waits for them; once it is stored they read on from what is stored. A body that is too large for that becomes a *window*: bytes that every reader has had are dropped, nobody can
 //! begin any more, and the writer waits for the slowest reader.
 
 use std::{
@@ -16,11 +16,16 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+
+use crate::cache::object::Body;
 
 /// Bytes a window may hold before the writer waits.
 const WINDOW_BYTES: u64 = 1 << 20;
-/// How long a reader may hold up others before it is cut off.
+/// A reader that holds up others for this long without taking [`WINDOW_BYTES`] meanwhile is cut off.
 const LAGGARD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A growing body.
@@ -29,8 +34,8 @@ pub struct FillBody {
     state: Mutex<State>,
     /// A reader has moved on or left.
     read: Notify,
-    /// Shared with all other bodies under way.
-    retained_total: Arc<AtomicU64>,
+    /// Bytes that all bodies under way hold together.
+    held_total: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -43,7 +48,11 @@ struct State {
     end: u64,
     ending: Ending,
     retained: bool,
+    /// The whole body, once it is stored; `chunks` are gone then.
+    stored: Option<Body>,
     readers: Vec<Option<ReaderState>>,
+    /// Since when one reader has held up the others, and where it was then.
+    held_up: Option<(Instant, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +96,7 @@ pub enum Demand {
 impl FillBody {
     /// An empty body; `retained` if it is meant to be stored.
     #[must_use]
-    pub fn new(retained: bool, retained_total: Arc<AtomicU64>) -> Arc<Self> {
+    pub fn new(retained: bool, held_total: Arc<AtomicU64>) -> Arc<Self> {
         let state = State {
             chunks: VecDeque::new(),
             dropped_chunks: 0,
@@ -95,16 +104,18 @@ impl FillBody {
             end: 0,
             ending: Ending::Open,
             retained,
+            stored: None,
             readers: Vec::new(),
+            held_up: None,
         };
-        Arc::new(Self { state: Mutex::new(state), read: Notify::new(), retained_total })
+        Arc::new(Self { state: Mutex::new(state), read: Notify::new(), held_total })
     }
 
-    /// A reader from the first byte on; `None` if the first bytes are gone.
+    /// A reader from the first byte on; `None` if the first bytes are gone, or the last will never come.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.state.lock();
-        if state.start > 0 {
+        if state.start > 0 || state.ending == Ending::Broken {
             return None;
         }
         let free = state.readers.iter().position(Option::is_none);
@@ -129,23 +140,18 @@ impl FillBody {
         self.len() == 0
     }
 
-    /// Gives up storing it: from now on it is a window.
+    /// Gives up storing it: from now on it is a window. What it holds counts until its readers have had it.
     pub fn release(&self) {
-        let mut state = self.state.lock();
-        if std::mem::take(&mut state.retained) {
-            self.retained_total.fetch_sub(state.end, Ordering::Relaxed);
-        }
+        self.state.lock().retained = false;
     }
 
-    /// Adds bytes; returns when there is room for more.
+    /// Adds bytes; returns when there is room for more. Without bytes it only asks whether they would be wanted.
     pub async fn push(&self, chunk: Bytes) -> Demand {
         if !chunk.is_empty() {
             let mut state = self.state.lock();
             let bytes = chunk.len() as u64;
             state.end += bytes;
-            if state.retained {
-                self.retained_total.fetch_add(bytes, Ordering::Relaxed);
-            }
+            self.held_total.fetch_add(bytes, Ordering::Relaxed);
             state.chunks.push_back(chunk);
             state.wake_readers();
         }
@@ -156,16 +162,17 @@ impl FillBody {
         loop {
             let read = self.read.notified();
             // Out of the match, so that the lock is not held while waiting.
-            let room = self.state.lock().room();
+            let (room, dropped) = self.state.lock().room();
+            self.held_total.fetch_sub(dropped, Ordering::Relaxed);
             match room {
                 Room::Unwanted => return Demand::Unwanted,
                 Room::Enough => return Demand::Wanted,
                 Room::WaitForTheOnlyReader => read.await,
                 Room::WaitForTheSlowest => {
-                    if tokio::time::timeout(LAGGARD_PATIENCE, read).await.is_err() {
+                    let since = self.state.lock().held_up_since(Instant::now());
+                    if timeout_at(since + LAGGARD_PATIENCE, read).await.is_err() {
                         self.state.lock().lose_the_slowest();
                     }
-                    continue;
                 }
             }
         }
@@ -180,6 +187,15 @@ impl FillBody {
         state.retained.then(|| (state.chunks.iter().cloned().collect(), state.end))
     }
 
+    /// The body is stored: readers go on from there, and the chunks make room.
+    pub fn settle(&self, stored: Body) {
+        let mut state = self.state.lock();
+        state.stored = Some(stored);
+        state.chunks.clear();
+        self.held_total.fetch_sub(state.end - state.start, Ordering::Relaxed);
+        state.start = state.end;
+    }
+
     /// The origin broke off: readers get an error after what there is.
     pub fn break_off(&self) {
         let mut state = self.state.lock();
@@ -192,7 +208,8 @@ impl FillBody {
 
 impl Drop for FillBody {
     fn drop(&mut self) {
-        self.release();
+        let state = self.state.get_mut();
+        self.held_total.fetch_sub(state.end - state.start, Ordering::Relaxed);
     }
 }
 
@@ -212,15 +229,15 @@ impl State {
         }
     }
 
-    fn room(&mut self) -> Room {
+    /// Whether there is room for more, and how many bytes were dropped to make it.
+    fn room(&mut self) -> (Room, u64) {
         if self.retained {
-            return Room::Enough;
+            return (Room::Enough, 0);
         }
         let reading = || self.readers.iter().flatten().filter(|r| !r.lost);
-        let Some(slowest) = reading().map(|r| r.position).min() else {
-            return Room::Unwanted;
-        };
+        let Some(slowest) = reading().map(|r| r.position).min() else { return (Room::Unwanted, 0) };
         let readers = reading().count();
+        let start = self.start;
         // The first bytes stay for a while, for those who are only just learning that there is something to read.
         while let Some(first) = self.chunks.front()
             && self.start + first.len() as u64 <= slowest
@@ -230,14 +247,29 @@ impl State {
             self.dropped_chunks += 1;
             self.chunks.pop_front();
         }
-        match self.end - slowest {
+        let room = match self.end - slowest {
             held if held < WINDOW_BYTES => Room::Enough,
             _ if readers == 1 => Room::WaitForTheOnlyReader,
             _ => Room::WaitForTheSlowest,
+        };
+        (room, self.start - start)
+    }
+
+    /// Since when the others have been waiting for a reader that does not get on: it may be another one each time it is asked.
+    fn held_up_since(&mut self, now: Instant) -> Instant {
+        let slowest =
+            self.readers.iter().flatten().filter(|r| !r.lost).map(|r| r.position).min().unwrap_or(self.end);
+        match self.held_up {
+            Some((since, was)) if slowest < was + WINDOW_BYTES => since,
+            _ => {
+                self.held_up = Some((now, slowest));
+                now
+            }
         }
     }
 
     fn lose_the_slowest(&mut self) {
+        self.held_up = None;
         let fastest = self.readers.iter().flatten().map(|r| r.position).max();
         for reader in self.readers.iter_mut().flatten() {
             // If all stand still, none of them holds up another.
@@ -246,6 +278,18 @@ impl State {
                 if let Some(waker) = reader.waker.take() {
                     waker.wake();
                 }
+            }
+        }
+    }
+
+    /// The next bytes of a reader: a chunk, or the rest of a piece of what is stored.
+    fn next(&self, reader: &ReaderState) -> Option<Bytes> {
+        match &self.stored {
+            Some(stored) => stored.from(reader.position),
+            // Chunks are dropped only when every reader has had them.
+            None => {
+                let index = usize::try_from(reader.next_chunk - self.dropped_chunks).unwrap_or(usize::MAX);
+                self.chunks.get(index).cloned()
             }
         }
     }
@@ -265,14 +309,12 @@ impl Reader {
     /// When the rest will never come.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
         let mut state = self.body.state.lock();
-        let next_chunk = match &state.readers[self.slot] {
+        let next = match &state.readers[self.slot] {
             Some(reader) if reader.lost => return Poll::Ready(Some(Err(ReadError::TooSlow))),
-            Some(reader) => reader.next_chunk,
+            Some(reader) => state.next(reader),
             None => return Poll::Ready(None),
         };
-        // Chunks are dropped only when every reader has had them.
-        let index = usize::try_from(next_chunk - state.dropped_chunks).unwrap_or(usize::MAX);
-        if let Some(bytes) = state.chunks.get(index).cloned() {
+        if let Some(bytes) = next {
             if let Some(reader) = &mut state.readers[self.slot] {
                 reader.next_chunk += 1;
                 reader.position += bytes.len() as u64;

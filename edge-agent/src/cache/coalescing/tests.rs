@@ -8,6 +8,7 @@ use super::{
     body::{Demand, ReadError, Reader},
     *,
 };
+use crate::cache::object::Body;
 
 type TestFills = Arc<Fills<&'static str>>;
 
@@ -145,17 +146,88 @@ async fn a_reader_that_holds_up_others_is_cut_off() {
 }
 
 #[tokio::test]
-async fn retained_bytes_are_counted_and_given_back() {
+async fn held_bytes_are_counted_and_given_back() {
     let fills = TestFills::default();
-    let body = FillBody::new(true, Arc::clone(&fills.retained_bytes));
+    let body = FillBody::new(true, Arc::clone(&fills.held_bytes));
     body.push(Bytes::from_static(b"abc")).await;
-    assert_eq!(fills.retained_bytes(), 3);
+    assert_eq!(fills.held_bytes(), 3);
     body.release();
-    assert_eq!(fills.retained_bytes(), 0);
-    let another = FillBody::new(true, Arc::clone(&fills.retained_bytes));
-    another.push(Bytes::from_static(b"abc")).await;
-    drop(another);
-    assert_eq!(fills.retained_bytes(), 0);
+    assert_eq!(fills.held_bytes(), 3, "they are still there");
+    drop(body);
+    assert_eq!(fills.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_reader_in_the_middle_goes_on_from_what_is_stored() {
+    let fills = TestFills::default();
+    let body = FillBody::new(true, Arc::clone(&fills.held_bytes));
+    for i in 0..100u8 {
+        body.push(Bytes::from(vec![i; 100_000])).await;
+    }
+    let mut reader = body.reader().expect("reader");
+    let mut received = Vec::new();
+    for _ in 0..7 {
+        received.extend_from_slice(&next(&mut reader).await.expect("chunk").expect("bytes"));
+    }
+    let (chunks, bytes) = body.complete().expect("retained");
+    body.settle(Body::from_chunks(&chunks, bytes));
+    assert_eq!(fills.held_bytes(), 0, "what is stored is the cache's to count");
+    while let Some(chunk) = next(&mut reader).await {
+        received.extend_from_slice(&chunk.expect("bytes"));
+    }
+    assert_eq!(received.len(), 10_000_000);
+    assert!(received.chunks(100_000).zip(0u8..).all(|(chunk, i)| chunk.iter().all(|&b| b == i)));
+}
+
+#[tokio::test]
+async fn nobody_begins_a_body_that_broke_off() {
+    let body = body(true);
+    body.push(Bytes::from_static(b"a")).await;
+    body.break_off();
+    assert!(body.reader().is_none());
+}
+
+#[tokio::test]
+async fn a_leader_knows_of_those_who_still_wait() {
+    let fills = TestFills::default();
+    let lead = leader(&fills, b"k");
+    assert!(!lead.has_waiters());
+    let waiting = waiter(&fills, b"k");
+    assert!(lead.has_waiters());
+    drop(waiting);
+    assert!(!lead.has_waiters());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_creeps_is_cut_off_too() {
+    let body = body(false);
+    let mut creeping = body.reader().expect("reader");
+    let mut fast = body.reader().expect("reader");
+    let writer = tokio::spawn({
+        let body = Arc::clone(&body);
+        async move {
+            for _ in 0..60 {
+                body.push(Bytes::from(vec![0; 100_000])).await;
+            }
+            let _ = body.complete();
+        }
+    });
+    let creeping = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            match next(&mut creeping).await {
+                Some(Ok(_)) => {}
+                end => return end,
+            }
+        }
+    });
+    let mut received = 0;
+    while let Some(chunk) = next(&mut fast).await {
+        received += chunk.expect("chunk").len();
+    }
+    assert_eq!(received, 6_000_000);
+    writer.await.expect("task");
+    assert_eq!(creeping.await.expect("task"), Some(Err(ReadError::TooSlow)));
 }
 
 #[tokio::test]
