@@ -135,7 +135,15 @@ async fn a_polite_signal_ends_it_well() {
         let mut program = Program::start(&dir.path().join("store.redb"));
         drop(program.client().await);
         let pid = program.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        // The shell's own: a small Debian has no program of this name.
+        assert!(
+            Command::new("sh")
+                .args(["-c", r#"kill "$@""#, "sh"])
+                .args(["-s", signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         let status = within(tokio::task::spawn_blocking(move || program.child.wait().unwrap())).await;
         assert_eq!(status.unwrap().code(), Some(0), "after SIG{signal}");
     }

@@ -1,7 +1,7 @@
 //! Storability (RFC 9111 section 3): whether a response may be kept at all.
 
 use headland_proto::model::{CachePolicy, Semantics};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 
 use super::{
     cache_control::Directives,
@@ -61,6 +61,18 @@ pub struct ResponseFacts<'a> {
     pub delimited: bool,
     /// When it was asked for and received.
     pub timing: Timing,
+}
+
+impl<'a> ResponseFacts<'a> {
+    /// What the head says. The end of the body is told by a length or by chunks, or there is no body (RFC 9112 section 6.3).
+    #[must_use]
+    pub fn of<B>(response: &'a Response<B>, timing: Timing) -> Self {
+        let (status, headers) = (response.status(), response.headers());
+        let delimited = status == StatusCode::NO_CONTENT
+            || headers.contains_key(header::CONTENT_LENGTH)
+            || headers.contains_key(header::TRANSFER_ENCODING);
+        Self { status, headers, delimited, timing }
+    }
 }
 
 /// A response that may be stored.
@@ -161,14 +173,6 @@ fn rfc9111(
         _ if explicit || cc.public => Ok(()),
         _ => Err(Reason::Status),
     }
-}
-
-/// Whether a message's headers say where its body ends (RFC 9112 section 6.3).
-#[must_use]
-pub fn is_delimited(status: StatusCode, headers: &HeaderMap) -> bool {
-    status == StatusCode::NO_CONTENT
-        || headers.contains_key(header::CONTENT_LENGTH)
-        || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 #[cfg(test)]

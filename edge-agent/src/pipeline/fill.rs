@@ -150,12 +150,7 @@ impl Worker {
             }
         };
         let timing = Timing { request: asked, response: self.clock.now() };
-        let facts = ResponseFacts {
-            status: response.status(),
-            headers: response.headers(),
-            delimited: storability::is_delimited(response.status(), response.headers()),
-            timing,
-        };
+        let facts = ResponseFacts::of(&response, timing);
         let policy = &behavior.rules.cache_policy;
         match storability::decide(policy, RequestFacts { headers: &request, authorization }, facts) {
             Err(reason) => {

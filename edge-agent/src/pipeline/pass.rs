@@ -36,12 +36,7 @@ impl Worker {
         if let Some(key) = watched
             && parts.method == Method::GET
         {
-            let facts = ResponseFacts {
-                status: response.status(),
-                headers: response.headers(),
-                delimited: storability::is_delimited(response.status(), response.headers()),
-                timing: Timing { request: asked, response: self.clock.now() },
-            };
+            let facts = ResponseFacts::of(&response, Timing { request: asked, response: self.clock.now() });
             let authorization = parts.headers.contains_key(header::AUTHORIZATION);
             let request = RequestFacts { headers: &parts.headers, authorization };
             match storability::decide(&errand.behavior.rules.cache_policy, request, facts) {

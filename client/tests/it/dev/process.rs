@@ -75,8 +75,12 @@ impl Dev {
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status();
-        assert!(sent.expect("kill is installed").success());
+        // The shell's own: a small Debian has no program of this name.
+        let sent = std::process::Command::new("sh")
+            .args(["-c", r#"kill "$@""#, "sh"])
+            .args([&format!("-{name}"), &id])
+            .status();
+        assert!(sent.expect("a shell").success());
     }
 
     /// Waits until it has ended.

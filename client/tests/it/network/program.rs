@@ -60,8 +60,12 @@ impl Program {
 
     /// Sends a signal by its name: `TERM`, `STOP`, `CONT`.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill is installed").success());
+        // The shell's own: a small Debian has no program of this name.
+        let sent = Command::new("sh")
+            .args(["-c", r#"kill "$@""#, "sh"])
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(sent.expect("a shell").success());
     }
 
     /// Waits until it ends.

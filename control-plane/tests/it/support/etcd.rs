@@ -150,7 +150,15 @@ impl Etcd {
 
     fn signal(&self, signal: &str) {
         let id = self.process.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        // The shell's own: a small Debian has no program of this name.
+        assert!(
+            Command::new("sh")
+                .args(["-c", r#"kill "$@""#, "sh"])
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     fn log_file(&self) -> PathBuf {
