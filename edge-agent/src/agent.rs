@@ -47,6 +47,8 @@ const CONTROL_THREADS: usize = 2;
 const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two looks for objects that have expired.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// For the last save of what is served, should the disk hang.
+const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_FILE: &str = "lock";
 
 /// The sockets an agent serves on, bound by the caller so that a test can choose port 0.
@@ -264,7 +266,9 @@ fn supervise(runtime: Runtime, running: Running, asked_to_stop: oneshot::Receive
         if drained.is_err() {
             tracing::warn!("some viewers' requests did not end in time");
         }
-        sync.finish().await;
+        if timeout(LAST_SAVE_TIMEOUT, sync.finish()).await.is_err() {
+            tracing::warn!("the last save did not end in time; the one before it counts");
+        }
         tasks.iter().for_each(JoinHandle::abort);
     });
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);

@@ -40,6 +40,9 @@ impl DistributionApi {
     }
 }
 
+/// Refusals, and origin problems, of each distribution in a list; all of them are in the answer to a get.
+const FINDINGS_IN_LIST_MAX: usize = 3;
+
 fn encode(stored: Stored, observed: &Observed) -> Distribution {
     let Stored { record, revision } = stored;
     Distribution {
@@ -52,6 +55,15 @@ fn encode(stored: Stored, observed: &Observed) -> Distribution {
         update_time: record.update_time,
         config: record.config,
     }
+}
+
+/// As it stands in a list: with a few findings at most, since a page of distributions in trouble must fit into a message.
+fn in_list(mut distribution: Distribution) -> Distribution {
+    if let Some(status) = &mut distribution.status {
+        status.refusals.truncate(FINDINGS_IN_LIST_MAX);
+        status.origin_problems.truncate(FINDINGS_IN_LIST_MAX);
+    }
+    distribution
 }
 
 #[tonic::async_trait]
@@ -84,7 +96,11 @@ impl DistributionService for DistributionApi {
         };
         let observed = self.observe();
         let response = result.map(|listed| ListDistributionsResponse {
-            distributions: listed.distributions.into_iter().map(|stored| encode(stored, &observed)).collect(),
+            distributions: listed
+                .distributions
+                .into_iter()
+                .map(|stored| in_list(encode(stored, &observed)))
+                .collect(),
             next_page_token: listed.next_page_token.unwrap_or_default(),
         });
         self.answer("ListDistributions", response)

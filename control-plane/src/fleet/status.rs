@@ -25,7 +25,7 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Arranges the edges. Those that are not live, or do not serve yet, do not count.
+    /// Arranges the edges. Those that are gone, or do not serve yet, do not count; one that is late may still serve.
     pub(crate) fn new<'e>(
         edges: impl IntoIterator<Item = &'e Edge>,
         report_interval: Duration,
@@ -33,7 +33,7 @@ impl Observed {
     ) -> Self {
         let mut observed = Self::default();
         for edge in edges {
-            if edge.serving && edge.liveness(report_interval, now) == Liveness::Live {
+            if edge.serving && edge.liveness(report_interval, now) != Liveness::Gone {
                 observed.add(edge);
             }
         }

@@ -14,17 +14,22 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    time::{Sleep, sleep},
 };
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// Pause after a failed accept: it fails when file descriptors run out, and then again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A peer that has said nothing for this long gives its place to others.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// One accepted connection; others may come in its place when it is dropped.
 #[derive(Debug)]
 pub(super) struct Accepted {
     stream: TcpStream,
+    /// Until the first byte: HTTP/2's own keep-alive begins only after that.
+    silence: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -48,7 +53,10 @@ pub(super) fn accept(
         };
         // Messages are small and waited for. Failing here means that the peer has gone already.
         let _ = stream.set_nodelay(true);
-        Some((Ok(Accepted { stream, _place: place }), (listener, places)))
+        Some((
+            Ok(Accepted { stream, silence: Some(Box::pin(sleep(FIRST_BYTE_TIMEOUT))), _place: place }),
+            (listener, places),
+        ))
     })
 }
 
@@ -66,7 +74,14 @@ impl AsyncRead for Accepted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let this = &mut *self;
+        if read.is_ready() {
+            this.silence = None;
+        } else if let Some(silence) = &mut this.silence {
+            return silence.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

@@ -27,6 +27,8 @@ const RELIST_JITTER: f64 = 0.2;
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// Longest wait after any failure.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// Least time between two listings that somebody asked for.
+const ASKED_PAUSE: Duration = Duration::from_secs(1);
 /// Silence after which a watch counts as broken. A sound one shows signs of life every few seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// A watch that lived this long was sound: the next failure is a first one.
@@ -40,6 +42,8 @@ pub(super) struct Follower {
     requests: mpsc::Receiver<oneshot::Sender<()>>,
     /// Who waits for the next listing.
     waiting: Vec<oneshot::Sender<()>>,
+    /// Whether the store has said which cluster it is.
+    clustered: bool,
 }
 
 /// Why a watch ended.
@@ -61,7 +65,7 @@ impl Follower {
         metrics: Arc<Metrics>,
         requests: mpsc::Receiver<oneshot::Sender<()>>,
     ) -> Self {
-        Self { snapshot, store, metrics, requests, waiting: Vec::new() }
+        Self { snapshot, store, metrics, requests, waiting: Vec::new(), clustered: false }
     }
 
     pub(super) async fn run(mut self) {
@@ -93,7 +97,14 @@ impl Follower {
         while let Ok(request) = self.requests.try_recv() {
             self.waiting.push(request);
         }
-        let cluster_id = cluster::ensure(&self.store).await?;
+        let cluster_id = match self.clustered {
+            false => cluster::ensure(&self.store).await?,
+            // A store that has forgotten its cluster under a running control plane was emptied: what edges serve must not follow.
+            true => cluster::read(&self.store).await?.ok_or_else(|| StoreError::Failed {
+                reason: "it no longer says which cluster it is; restore it, or start anew on purpose".into(),
+            })?,
+        };
+        self.clustered = true;
         let listing = self.store.list(DISTRIBUTIONS, None, None).await?;
         let (result, position) = {
             let mut state = self.snapshot.state.write();
@@ -116,15 +127,20 @@ impl Follower {
             Ok(changes) => changes,
             Err(error) => return End::Failed(error),
         };
-        let due = sleep_until(Instant::now() + relist_interval(random_fraction()));
+        let began = Instant::now();
+        let due = sleep_until(began + relist_interval(random_fraction()));
         tokio::pin!(due);
+        let mut asked = false;
         loop {
             let change = tokio::select! {
                 () = &mut due => return End::Due,
-                request = self.requests.recv() => {
-                    self.waiting.extend(request);
-                    return End::Asked;
+                Some(request) = self.requests.recv() => {
+                    self.waiting.push(request);
+                    asked = true;
+                    continue;
                 }
+                // Whoever asks does not get to decide how often everything is listed.
+                () = sleep_until(began + ASKED_PAUSE), if asked => return End::Asked,
                 change = timeout(SILENCE_MAX, changes.next()) => change,
             };
             let broken = |reason: &str| End::Failed(StoreError::Unavailable { reason: reason.into() });

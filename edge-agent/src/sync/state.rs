@@ -147,8 +147,8 @@ impl State {
                     state.held.insert(id, Arc::new(Held { desired, compiled }));
                 }
                 Err(reason) => {
-                    let revision = Revision(desired.revision);
-                    state.refused.insert(id, Refused { revision, reason, resend: true });
+                    // Of what is newest only the revision of the whole is known.
+                    state.refused.insert(id, Refused { revision: applied, reason, resend: true });
                 }
             }
         }
@@ -164,6 +164,14 @@ impl State {
         if cluster_id != self.cluster_id {
             if !update.whole {
                 return Outcome::Gap("the edge holds the state of another cluster");
+            }
+            if update.distributions.is_empty() && !self.held.is_empty() {
+                // More likely a store that was lost than a wish to serve nothing; its first distribution will tell.
+                tracing::warn!(
+                    cluster_id,
+                    "a control plane of another cluster has nothing to serve; serving on what there is"
+                );
+                return Outcome::Ignored;
             }
             let fresh =
                 Self { cluster_id, history: self.history + u64::from(self.is_serving()), ..Self::default() };

@@ -178,6 +178,17 @@ fn another_cluster_replaces_everything() {
 }
 
 #[test]
+fn an_empty_cluster_does_not_end_what_another_gave() {
+    let of = |state: &State, update| {
+        state.apply(Offer { cluster_id: "lost".into(), history: state.history, update })
+    };
+    let state = ten();
+    assert!(matches!(of(&state, whole(1, vec![])), Outcome::Ignored));
+    assert!(matches!(of(&state, delta(1, 2, vec![good(A, 2)])), Outcome::Gap(_)), "it asks for the whole");
+    assert_eq!(served(&applied(of(&state, whole(2, vec![good(A, 2)]))).state), [(A, 2)]);
+}
+
+#[test]
 fn a_refused_distribution_keeps_its_previous_version_and_stops_no_other() {
     for update in [
         delta(10, 12, vec![good(A, 11), bad(B, 12), bad("no id", 12)]),
