@@ -152,6 +152,18 @@ mod tests {
     }
 
     #[test]
+    fn an_edge_that_is_late_still_counts_until_it_is_gone() {
+        let deployed_after = |intervals| {
+            let edges = [edge(10, None), edge(9, None)];
+            let observed = Observed::new(&edges, INTERVAL, Instant::now() + INTERVAL * intervals);
+            let status = observed.status(D, Revision(10));
+            (status.state() == v1::distribution_status::State::Deployed, status.live_edges)
+        };
+        assert_eq!(deployed_after(3), (false, 2));
+        assert_eq!(deployed_after(7), (false, 0));
+    }
+
+    #[test]
     fn an_edge_that_does_not_serve_yet_does_not_count() {
         check(&[edge(10, None), edge(0, None)], (true, 1, 1, 0));
         check(&[edge(0, None)], (false, 0, 0, 0));
