@@ -8,9 +8,9 @@ if [ -n "${CI:-}" ]; then profile=ci; fi
 
 # Some tests run the programs themselves.
 cargo build --locked --workspace --bins
+# Documentation tests come first, so that the last word is the summary of tests that say how many they are.
+cargo test --locked --workspace --doc --quiet
 if cargo nextest --version >/dev/null 2>&1; then
-  # nextest runs no documentation tests; cargo does, first, so that nextest has the last word.
-  cargo test --locked --workspace --doc --quiet
   exec cargo nextest run --locked --workspace --profile "$profile"
 fi
-exec cargo test --locked --workspace
+exec cargo test --locked --workspace --lib --bins --tests
