@@ -11,6 +11,7 @@ use headland_control_plane::{
 use headland_edge_agent::{
     agent::{self, Handle as EdgeHandle, Listeners as EdgeListeners},
     config::{Settings as EdgeSettings, layer::Layer, machine::Machine},
+    error_chain::ErrorChain,
 };
 
 use super::Args;
@@ -115,13 +116,7 @@ fn start_edge(args: &Args, n: u16, data_dir: &Path, sync: SocketAddr) -> Result<
 }
 
 /// An error with all its causes.
-fn failed(doing: &str, error: &dyn std::error::Error) -> Error {
-    let mut text = format!("{doing}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    Error::new(ErrorKind::Io, text)
+fn failed(doing: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+    Error::new(ErrorKind::Io, format!("{doing}: {}", ErrorChain(error)))
         .with_hint("is another headland running? choose other addresses with --http and --api")
 }

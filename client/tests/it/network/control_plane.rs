@@ -6,11 +6,7 @@ use headland::client::{Client, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{
-    program::{Program, free_port, ours},
-    viewer,
-    wait::until,
-};
+use super::program::{Program, free_port, ours};
 use crate::cli::harness::{Run, command, run};
 
 /// Of edges, in seconds: an edge is late after two of them, gone after six.
@@ -64,16 +60,7 @@ impl ControlPlane {
 
     /// Waits until it says that it is ready.
     pub(crate) async fn ready(&mut self) {
-        let program = self.program.as_mut().expect("it runs");
-        let admin = self.admin;
-        until("the control plane is ready", || {
-            program.assert_runs();
-            async move {
-                let answer = viewer::try_get(admin, "127.0.0.1", "/readyz").await.ok()?;
-                answer.status.is_success().then_some(())
-            }
-        })
-        .await;
+        self.program.as_mut().expect("it runs").ready(self.admin).await;
     }
 
     /// Ends it as a power cut would.

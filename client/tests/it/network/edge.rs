@@ -83,15 +83,7 @@ impl Edge {
     /// Waits until it serves, from whatever configuration.
     pub(crate) async fn ready(&mut self) {
         let admin = self.admin;
-        let program = self.program();
-        until("the edge is ready", || {
-            program.assert_runs();
-            async move {
-                let answer = viewer::try_get(admin, "127.0.0.1", "/readyz").await.ok()?;
-                answer.status.is_success().then_some(())
-            }
-        })
-        .await;
+        self.program().ready(admin).await;
     }
 
     /// Ends it as a power cut would.

@@ -4,13 +4,13 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, Write},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::wait::until;
+use super::{viewer, wait::until};
 
 /// Lines of a log that are shown when a test fails.
 const LOG_LINES: usize = 25;
@@ -50,6 +50,19 @@ impl Program {
     pub(crate) fn assert_runs(&mut self) {
         let ended = self.child.try_wait().expect("its state");
         assert!(ended.is_none(), "{} ended by itself: {ended:?}\n{}", self.name, self.log());
+    }
+
+    /// Waits until its admin port says that it is ready.
+    pub(crate) async fn ready(&mut self, admin: SocketAddr) {
+        let what = format!("{} is ready", self.name);
+        until(&what, || {
+            self.assert_runs();
+            async move {
+                let answer = viewer::try_get(admin, "127.0.0.1", "/readyz").await.ok()?;
+                answer.status.is_success().then_some(())
+            }
+        })
+        .await;
     }
 
     /// Ends it as a power cut would.
