@@ -10,6 +10,7 @@ const FILES: &[&str] = &[
     "headland/v1/distribution_service.proto",
     "headland/v1/edge.proto",
     "headland/v1/edge_service.proto",
+    "headland/v1/explain.proto",
     "headland/v1/record.proto",
     "headland/v1/sync.proto",
 ];

@@ -39,6 +39,7 @@ Examples:
   headland distribution create --origin https://example.com --wait
   headland distribution list -o json
   headland edge list
+  headland explain http://www.example.com/image.jpg
   headland --print-config
 
 Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found, 4 conflict with what is there, \

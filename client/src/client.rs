@@ -169,6 +169,23 @@ impl Client {
         .await
     }
 
+    /// Asks an edge what it would do with a request, and why. It changes nothing and asks no origin.
+    ///
+    /// # Errors
+    /// All violations of the request at once; no such edge; an edge that does not answer; failures of the call. The call is not
+    /// repeated by itself unless it was never made.
+    pub async fn explain(&self, request: v1::ExplainRequest) -> Result<v1::ExplainResponse, Error> {
+        let doing = match request.edge_id.as_str() {
+            "" => "explain the request".to_owned(),
+            id => format!("explain the request at edge {id}"),
+        };
+        self.call(&doing, Repeat::WhenNotDone, request, |request| {
+            let mut stub = self.edges.clone();
+            async move { stub.explain(request).await }
+        })
+        .await
+    }
+
     /// All edges in order of id, page by page.
     #[must_use]
     pub fn edges(&self) -> Edges<'_> {

@@ -5,6 +5,7 @@ mod completions;
 mod dev;
 mod distribution;
 mod edge;
+mod explain;
 mod version;
 
 use std::future::Future;
@@ -24,6 +25,7 @@ use crate::{
 pub(crate) enum Command {
     Distribution(distribution::Args),
     Edge(edge::Args),
+    Explain(explain::Args),
     Version(version::Args),
     Completions(completions::Args),
     #[cfg(feature = "dev")]
@@ -37,6 +39,7 @@ impl Command {
                 context.block_on(async |session| distribution::run(args, session).await)
             }
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
+            Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
             Self::Version(args) => version::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             #[cfg(feature = "dev")]

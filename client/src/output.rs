@@ -62,12 +62,12 @@ impl Output {
         }
     }
 
-    /// Writes data: a table, or the documents themselves.
-    pub(crate) fn data(
+    /// Writes data: a table or another text for people, without control characters, or the documents themselves.
+    pub(crate) fn data<T: Display>(
         &mut self,
         format: Format,
         documents: &impl Serialize,
-        table: impl FnOnce() -> Table,
+        table: impl FnOnce() -> T,
     ) -> Result<(), Error> {
         let not_written = |e: &dyn Display| Error::new(ErrorKind::Internal, format!("write the result: {e}"));
         let text = match format {

@@ -6,6 +6,7 @@
 mod behavior;
 mod document;
 mod duration;
+mod explanation;
 mod locate;
 mod origin;
 mod parse;
@@ -21,6 +22,11 @@ pub use self::{
         OriginProblem, Refusal, TrafficFigures,
     },
     duration::{InvalidDuration, SpecDuration},
+    explanation::{
+        ExplainedBehavior, ExplainedDistribution, ExplainedKey, ExplainedRequest, ExplainedVerdict,
+        ExplainingEdge, ExplanationDocument, FreshnessSum, KeyPart, Seconds, StaleWindows, StoredVariant,
+        VaryField,
+    },
     origin::{
         CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginSpec, ProtocolPolicy,
         S3OriginSpec, Signing,
@@ -58,6 +64,9 @@ pub struct DistributionSpec {
     /// Tried in order, first match wins. At most 75.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cache_behaviors: Vec<CacheBehaviorSpec>,
+    /// Viewers may ask for debug response headers with `Headland-Debug: 1`. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debug_headers: bool,
 }
 
 fn enabled() -> bool {
@@ -75,6 +84,7 @@ impl Default for DistributionSpec {
             origins: Vec::new(),
             default_cache_behavior: None,
             cache_behaviors: Vec::new(),
+            debug_headers: false,
         }
     }
 }

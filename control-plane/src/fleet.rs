@@ -12,16 +12,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::questions::Desk;
 pub(crate) use self::{
     edge::{Edge, Moment},
     greeting::Greeting,
     liveness::Liveness,
+    questions::{Questions, Unanswered},
     status::Observed,
 };
 
 mod edge;
 mod greeting;
 mod liveness;
+mod questions;
 mod status;
 
 /// Edges that may be connected at once.
@@ -50,6 +53,7 @@ struct Registry {
 struct Stream {
     number: u64,
     superseded: CancellationToken,
+    desk: Arc<Desk>,
 }
 
 /// More edges are connected than this control plane takes.
@@ -70,7 +74,8 @@ impl Fleet {
         self.report_interval
     }
 
-    /// Enters an edge that has just connected. An earlier stream of the same edge is superseded: the newest wins.
+    /// Enters an edge that has just connected, and gives out the questions to put to it. An earlier stream of the same edge is
+    /// superseded: the newest wins.
     ///
     /// # Errors
     /// When [`EDGES_MAX`] others are connected.
@@ -79,7 +84,7 @@ impl Fleet {
         greeting: Greeting,
         cluster_id: &Arc<str>,
         now: Moment,
-    ) -> Result<Connection, FleetFull> {
+    ) -> Result<(Connection, Questions), FleetFull> {
         let edge_id = greeting.edge_id;
         let mut registry = self.registry.lock();
         let known = registry.streams.contains_key(&edge_id);
@@ -89,13 +94,16 @@ impl Fleet {
         registry.last_number += 1;
         let number = registry.last_number;
         let superseded = CancellationToken::new();
-        let stream = Stream { number, superseded: superseded.clone() };
+        let (desk, questions) = Desk::new(edge_id);
+        let stream = Stream { number, superseded: superseded.clone(), desk: Arc::clone(&desk) };
         if let Some(before) = registry.streams.insert(edge_id, stream) {
             before.superseded.cancel();
         }
         registry.edges.insert(edge_id, Edge::connected(greeting, cluster_id, now));
         registry.forget(now.monotonic);
-        Ok(Connection { fleet: self.clone(), edge_id, number, cluster_id: cluster_id.clone(), superseded })
+        let cluster_id = cluster_id.clone();
+        let connection = Connection { fleet: self.clone(), edge_id, number, cluster_id, superseded, desk };
+        Ok((connection, questions))
     }
 
     /// The edges after `after` in order of id, at most `limit` of them, and whether there are more.
@@ -122,6 +130,32 @@ impl Fleet {
         registry.forget(now);
         let edge = registry.edges.get(&id)?;
         Some((edge.clone(), edge.liveness(self.report_interval, now)))
+    }
+
+    /// Asks an edge what it would do with a request: the one with this id, otherwise the first that is live and serves.
+    ///
+    /// # Errors
+    /// When there is no such edge, it is not connected here, or it does not answer in time.
+    pub(crate) async fn ask(
+        &self,
+        edge_id: Option<Uuid>,
+        request: v1::ExplainRequest,
+    ) -> Result<(Greeting, v1::Explanation), Unanswered> {
+        let (greeting, desk) = self.find(edge_id, Instant::now())?;
+        let explanation = desk.ask(request).await?;
+        Ok((greeting, explanation))
+    }
+
+    fn find(&self, edge_id: Option<Uuid>, now: Instant) -> Result<(Greeting, Arc<Desk>), Unanswered> {
+        let registry = self.registry.lock();
+        let desk = |id: &Uuid| registry.streams.get(id).map(|stream| Arc::clone(&stream.desk));
+        if let Some(id) = edge_id {
+            let edge = registry.edges.get(&id).ok_or(Unanswered::Unknown(id))?;
+            return Ok((edge.greeting.clone(), desk(&id).ok_or(Unanswered::Gone(id))?));
+        }
+        let lives = |edge: &Edge| edge.serving && edge.liveness(self.report_interval, now) == Liveness::Live;
+        let mut living = registry.edges.iter().filter(|(_, edge)| lives(edge));
+        living.find_map(|(id, edge)| Some((edge.greeting.clone(), desk(id)?))).ok_or(Unanswered::NobodyLive)
     }
 
     /// What the live edges have applied and refused.
@@ -168,9 +202,15 @@ pub(crate) struct Connection {
     number: u64,
     cluster_id: Arc<str>,
     superseded: CancellationToken,
+    desk: Arc<Desk>,
 }
 
 impl Connection {
+    /// Takes in the answer to a question.
+    pub(crate) fn answer(&self, explained: v1::Explained) {
+        self.desk.answer(explained);
+    }
+
     /// Takes in a report.
     pub(crate) fn report(&self, report: v1::Report, now: Moment) {
         let mut registry = self.fleet.registry.lock();
@@ -195,6 +235,7 @@ impl Registry {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.desk.close();
         let mut registry = self.fleet.registry.lock();
         if registry.is_newest(self) {
             registry.streams.remove(&self.edge_id);

@@ -27,6 +27,7 @@ use crate::{
     cache::Limits,
     clock::Clock,
     config::{Settings, machine::Machine},
+    explain::EdgeExplainer,
     origin::request::Identity,
     origin_checks,
     origin_problems::OriginProblems,
@@ -233,7 +234,8 @@ impl Running {
         let workers = Workers::start(listeners.viewer, &shared, viewer_limits(settings))?;
 
         let sync_settings = sync_settings(settings, edge_id, viewer.first(), started);
-        let sync = Sync::start(sync_settings, start, serving.clone());
+        let explainer = Arc::new(EdgeExplainer::new(&shared));
+        let sync = Sync::start(sync_settings, start, serving.clone(), explainer);
         let draining = Arc::new(AtomicBool::new(false));
         let observed =
             Observed { view: sync.view.clone(), serving, draining: Arc::clone(&draining), started };

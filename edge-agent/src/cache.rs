@@ -1,17 +1,27 @@
 //! The cache: what is kept of what origins sent, by rules named after the sections of RFC 9111.
 //!
-//! Rules are pure functions of policy, message and time: `key`, `cache_control`, `storability`, `freshness`, `vary`. State is in
+//! Rules are pure functions of policy, message and time: `key`, `cache_control`, `targeted`,
+//! `date`, `storability`, `freshness`, `terms`, `reuse`, `vary`, `groups`. State is in
 //! `memory` (finished objects), `coalescing` (objects on their way), `uncacheable` (keys not worth waiting for).
 
 pub mod cache_control;
 pub mod coalescing;
+pub mod date;
 pub mod expiry;
 pub mod freshness;
+pub mod groups;
+pub mod invalidation;
 pub mod key;
 pub mod memory;
 pub mod object;
+pub mod part;
+pub mod reuse;
+pub mod revalidation;
 pub mod storability;
+pub mod targeted;
+pub mod terms;
 pub mod uncacheable;
+pub mod variants;
 pub mod vary;
 
 use std::sync::Arc;
@@ -19,6 +29,7 @@ use std::sync::Arc;
 use headland_proto::v1;
 
 use crate::metrics::SharedMetrics;
+use invalidation::Invalidations;
 use memory::MemoryCache;
 use uncacheable::Uncacheable;
 
@@ -40,6 +51,8 @@ pub struct Cache {
     pub uncacheable: Uncacheable,
     /// Keys whose last response was too large to be kept.
     pub oversized: Uncacheable,
+    /// What unsafe requests have changed.
+    pub invalidations: Invalidations,
     limits: Limits,
 }
 
@@ -51,6 +64,7 @@ impl Cache {
             memory: MemoryCache::new(limits, metrics),
             uncacheable: Uncacheable::default(),
             oversized: Uncacheable::default(),
+            invalidations: Invalidations::default(),
             limits,
         }
     }

@@ -6,6 +6,9 @@ pub mod clock;
 pub mod config;
 pub mod end_to_end;
 pub mod error_chain;
+pub mod explain;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod metrics;
 pub mod origin;
 pub mod origin_problems;
@@ -15,4 +18,5 @@ pub mod sync;
 pub mod viewer;
 
 mod admin;
+mod closed;
 mod origin_checks;

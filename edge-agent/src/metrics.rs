@@ -7,6 +7,8 @@ use std::sync::{
 
 use headland_proto::v1;
 
+use crate::{cache::storability::Reason, viewer::cache_status::CacheResult};
+
 /// A counter with one writer. Reading it from elsewhere is always safe; the sum may lag by a moment.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -26,6 +28,12 @@ impl Counter {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct WorkerMetrics {
+    /// By [`CacheResult::index`].
+    pub(crate) results: [Counter; CacheResult::COUNT],
+    /// By [`Reason::index`].
+    pub(crate) not_stored: [Counter; Reason::ALL.len()],
+    pub(crate) collapsed: Counter,
+    pub(crate) invalidations: Counter,
     pub(crate) requests: Counter,
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
@@ -63,11 +71,36 @@ impl Metrics {
         Arc::clone(&self.shared)
     }
 
+    /// How many requests had each result, in the order of [`CacheResult::all`].
+    pub fn results(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CacheResult::all().map(|result| (result.as_str(), self.sum(|w| &w.results[result.index()])))
+    }
+
+    /// How many responses were not stored for each reason.
+    pub fn not_stored(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Reason::ALL.into_iter().map(|reason| (reason.as_str(), self.sum(|w| &w.not_stored[reason.index()])))
+    }
+
+    /// Requests that were answered by the response to another's.
+    #[must_use]
+    pub fn collapsed(&self) -> u64 {
+        self.sum(|w| &w.collapsed)
+    }
+
+    /// URIs and groups invalidated by unsafe requests.
+    #[must_use]
+    pub fn invalidations(&self) -> u64 {
+        self.sum(|w| &w.invalidations)
+    }
+
+    fn sum(&self, counter: impl Fn(&WorkerMetrics) -> &Counter) -> u64 {
+        self.workers.iter().map(|worker| counter(worker).get()).sum()
+    }
+
     /// The sum over all workers since the start.
     #[must_use]
     pub fn traffic(&self) -> v1::TrafficFigures {
-        let sum =
-            |counter: fn(&WorkerMetrics) -> &Counter| self.workers.iter().map(|w| counter(w).get()).sum();
+        let sum = |counter: fn(&WorkerMetrics) -> &Counter| self.sum(counter);
         v1::TrafficFigures {
             requests: sum(|w| &w.requests),
             hits: sum(|w| &w.hits),

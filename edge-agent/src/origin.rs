@@ -1,8 +1,11 @@
 //! Origins: fetching what the cache does not have.
 //!
-//! `request` decides what of a viewer's request reaches the origin; `s3` addresses and signs; `http` sends, within the
-//! origin's timeouts; `credentials` and `check` work off the serving threads.
+//! `breaker` remembers which origins are down; `request` decides what of a viewer's request reaches the origin; `s3` addresses and
+//! signs; `http` sends, within the origin's timeouts, the viewer's `body` with it; `credentials` and `check` work off the serving
+//! threads.
 
+pub mod body;
+pub mod breaker;
 pub mod check;
 pub mod credentials;
 pub mod http;
@@ -36,4 +39,35 @@ pub enum Fault {
     /// Too many fetches are under way on this worker.
     #[error("fetch from the origin: too many fetches are under way")]
     Overloaded,
+}
+
+impl Fault {
+    /// Whether the origin, or the way to it, is to blame: something stale may stand in for that.
+    #[must_use]
+    pub fn is_the_origins(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::ConnectTimeout
+            | Self::ResponseTimeout
+            | Self::Response(_)
+            | Self::Credentials(_)
+            | Self::Overloaded => true,
+            Self::Request(_) | Self::NoObject => false,
+        }
+    }
+
+    /// A stable label, for logs and fields.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "origin-unreachable",
+            Self::ConnectTimeout => "origin-connect-timeout",
+            Self::ResponseTimeout => "origin-response-timeout",
+            Self::Response(_) => "origin-response-unusable",
+            Self::Credentials(_) => "origin-credentials",
+            Self::Request(_) => "origin-request",
+            Self::NoObject => "origin-no-object",
+            Self::Overloaded => "origin-overloaded",
+        }
+    }
 }

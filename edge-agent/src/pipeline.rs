@@ -1,19 +1,26 @@
 //! The life of a request: named stages in order, one function each. `routing`, `cache` and `origin` meet here and nowhere else.
 //!
 //! ```text
-//! serve ─► consider: admit ─ host ─ behavior ─ method ─ key ─ lookup ──hit──► respond
-//!             │ refused                                  │ miss               │ not cacheable
-//!             ▼                                          ▼                    ▼
-//!          error page                     fill: one fetch, many waiters      pass: this viewer alone
+//! serve ─► decide:  admit ─ host ─ behavior ─ method ─ key ─ look ──hit, or stale by leave──► respond
+//!             │ refused                               │ miss, stale      │ not for the cache
+//!             ▼                                       ▼                  ▼
+//!          error page     obtain: one fetch or validation, many waiters  pass: this viewer alone, and its effects
 //! ```
 //!
-//! A hit runs through `consider` without waiting for anything and without a task of its own.
+//! A hit runs through `consider::decide` without waiting for anything and without a task of its own.
 
+pub(crate) mod consider;
+mod debug;
+mod effects;
 mod fill;
+pub(crate) mod lookup;
+mod obtain;
+pub(crate) mod part;
 mod pass;
 mod request_id;
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     convert::Infallible,
     fmt,
@@ -25,32 +32,40 @@ use std::{
     task::{Context, Poll},
 };
 
-use headland_proto::model::{NameSelection, Semantics};
-use http::{HeaderValue, Method, Request, Response};
+use headland_proto::model::{MethodSet, NameSelection};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
+use self::{
+    consider::{Act, Decision, Grounds, Looked, Past, Place, Road},
+    debug::{Course, Debug},
+    lookup::{Found, Slot},
+    request_id::RequestIds,
+};
 use crate::{
-    cache::{Cache, Limits, cache_control::Directives, coalescing::Fills, key, object::Object},
+    cache::{Cache, Limits, coalescing::Fills, key, object::Object},
     clock::{Clock, Timestamp},
+    end_to_end,
     metrics::{Metrics, WorkerMetrics},
     origin::{
         Fault,
+        breaker::{Breaker, Breakers},
         credentials::CredentialsStore,
         http::{self as origin_http, Origins, Outgoing},
         request::{self as origin_request, Identity, Purpose},
     },
-    routing::{Distribution, Routing, Table, compile::Behavior},
+    routing::{Distribution, Routing, compile::Behavior},
     viewer::{
         body::ViewerBody,
+        cache_status::{CacheResult, Forward, Handling, ttl},
         connection::{Busy, ConnectionState},
         error_page::Failure,
-        request::{self, Refusal},
-        response,
+        max_forwards::{self, MaxForwards},
+        response::{self, Marks},
     },
 };
-use request_id::RequestIds;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -63,6 +78,8 @@ pub struct Shared {
     pub cache: Arc<Cache>,
     /// Objects on their way.
     pub fills: Arc<Fills<Fault>>,
+    /// Which origins are down.
+    pub breakers: Arc<Breakers>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Credentials for origins.
@@ -85,6 +102,7 @@ impl Shared {
             routing: Arc::default(),
             cache: Arc::new(Cache::new(limits, metrics.shared())),
             fills: Arc::default(),
+            breakers: Arc::default(),
             metrics: Arc::new(metrics),
             credentials: CredentialsStore::new(background.clone()),
             tls: origin_http::tls_config(),
@@ -100,6 +118,7 @@ pub struct Worker {
     routing: Arc<Routing>,
     cache: Arc<Cache>,
     fills: Arc<Fills<Fault>>,
+    breakers: Arc<Breakers>,
     metrics: Arc<WorkerMetrics>,
     origins: Origins,
     identity: Identity,
@@ -120,30 +139,48 @@ struct Errand {
     behavior: Arc<Behavior>,
     path: String,
     query: Option<String>,
-    /// The canonical host, when the policy forwards it.
-    host: Option<String>,
+    /// The canonical host that the viewer asked for.
+    viewer_host: String,
     way: Way,
 }
 
 enum Way {
-    /// Through the cache, under this key.
-    Cache(Vec<u8>),
-    /// Past it.
-    Pass,
+    /// Through the cache.
+    Cache(Slot),
+    /// Past it, and why.
+    Past(Past),
 }
 
-/// What `consider` comes to.
-enum Verdict {
-    Hit(Arc<Object>),
-    Fetch(Box<Errand>),
+impl Place<'_> {
+    fn errand(self, way: Way) -> Errand {
+        Errand {
+            distribution: Arc::clone(self.distribution),
+            behavior: Arc::clone(self.behavior),
+            path: self.path.to_owned(),
+            query: self.query.map(Cow::into_owned),
+            viewer_host: self.host.into_owned(),
+            way,
+        }
+    }
 }
 
 /// A viewer with a request to be answered.
 struct Asking {
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: Option<Incoming>,
     address: IpAddr,
     id: HeaderValue,
     busy: Busy,
+    /// What it is to be told beside its answer.
+    debug: Option<Rc<Debug>>,
+}
+
+impl Asking {
+    fn new(request: Request<Incoming>, address: IpAddr, id: HeaderValue, busy: Busy) -> Self {
+        let (parts, body) = request.into_parts();
+        let body = (!body.is_end_stream()).then_some(body);
+        Self { request: Request::from_parts(parts, ()), body, address, id, busy, debug: None }
+    }
 }
 
 impl Worker {
@@ -155,6 +192,7 @@ impl Worker {
             routing: Arc::clone(&shared.routing),
             cache: Arc::clone(&shared.cache),
             fills: Arc::clone(&shared.fills),
+            breakers: Arc::clone(&shared.breakers),
             metrics: shared.metrics.worker(index),
             origins: Origins::new(Arc::clone(&shared.tls), shared.credentials.clone()),
             identity: shared.identity.clone(),
@@ -167,103 +205,140 @@ impl Worker {
     /// Answers a request: at once from the cache, or after a while from the origin. Never fails: a failure is an error page.
     pub(crate) fn serve(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         address: IpAddr,
         connection: &Rc<ConnectionState>,
     ) -> Answer {
         self.metrics.requests.add(1);
         let now = self.clock.now();
         let id = self.ids.next();
-        let head_only = request.method() == Method::HEAD;
+        end_to_end::drop_nominated(request.headers_mut());
         // One table from start to end.
-        let verdict = self.consider(&self.routing.current(), &request, now);
-        match verdict {
-            Ok(Verdict::Hit(object)) => Answer::now(self.hit(&object, &request, now, id)),
-            Ok(Verdict::Fetch(errand)) => {
-                let worker = Rc::clone(self);
-                let asking = Asking { request, address, id, busy: Busy::new(connection) };
-                Answer::later(async move { worker.fetch(*errand, asking).await })
-            }
-            Err(refusal) => Answer::now(Failure::from(refusal).page(&id, head_only)),
-        }
-    }
-
-    /// Every stage that needs no waiting.
-    fn consider(
-        &self,
-        table: &Table,
-        request: &Request<Incoming>,
-        now: Timestamp,
-    ) -> Result<Verdict, Refusal> {
-        let target = request::admit(request)?;
-        let distribution = table.distribution(&target.host).ok_or(Refusal::UnknownHost)?;
-        if !distribution.enabled {
-            return Err(Refusal::Disabled);
-        }
-        // Before the behavior is chosen: the key of an object must not be one thing to one behavior and another to the next.
-        let path = match &distribution.default_root_object {
-            Some(root) if target.path == "/" => root,
-            _ => target.path,
-        };
-        let behavior = distribution.behavior(path);
-        if !behavior.rules.allowed_methods.contains(request.method()) {
-            return Err(Refusal::MethodNotAllowed);
-        }
-        if self.identity.is_in(request.headers()) {
-            return Err(Refusal::Loop);
-        }
-        let policy = &behavior.rules.cache_policy;
-        let query = key::select_query(target.query, &policy.query_strings);
-        let errand = |way| {
-            Ok(Verdict::Fetch(Box::new(Errand {
-                distribution: Arc::clone(distribution),
-                behavior: Arc::clone(behavior),
-                path: path.to_owned(),
-                query: query.as_deref().map(str::to_owned),
-                host: policy.headers.contains(&http::header::HOST).then(|| target.host.clone().into_owned()),
-                way,
-            })))
-        };
-        if !goes_through_cache(request, behavior)? {
-            return errand(Way::Pass);
-        }
+        let table = self.routing.current();
         let mut key = self.key.borrow_mut();
         key.clear();
-        key::write(
-            &mut key,
-            &distribution.id,
-            policy,
-            path,
-            query.as_deref(),
-            &target.host,
-            request.headers(),
-        );
-        match self.fresh(&key, request, now) {
-            Some(object) => Ok(Verdict::Hit(object)),
-            None => errand(Way::Cache(key.clone())),
+        let mut course = Course::default();
+        let has_body = !request.body().is_end_stream();
+        let decided = consider::decide(self.grounds(now), &table, &request, has_body, &mut key, &mut course);
+        let debug = course.debug(request.headers(), &key);
+        let response = match decided {
+            Ok(Decision::AboutTheServer) => self.options(MethodSet::All, id),
+            Ok(Decision::For(_, Act::Options(allowed))) => self.options(allowed, id),
+            Ok(Decision::For(_, Act::Hit(looked))) => {
+                self.hit(&looked.found, request.headers(), request.method(), now, id, debug.as_deref())
+            }
+            Ok(Decision::For(place, Act::HitAndRevalidate(Looked { uri, directives, found }))) => {
+                let (headers, method) = (request.headers(), request.method());
+                let response = self.hit(&found, headers, method, now, id.clone(), debug.as_deref());
+                let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
+                let asking = Asking::new(request, address, id, Busy::new(connection));
+                self.revalidate_in_background(&errand, &found, &asking);
+                response
+            }
+            Ok(Decision::For(place, Act::Past(past))) => {
+                let errand = place.errand(Way::Past(past));
+                let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
+                return self.begin(errand, asking);
+            }
+            Ok(Decision::For(place, Act::Fetch(looked))) => {
+                let errand = place.errand(Way::Cache(looked.slot(&key)));
+                let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
+                return self.begin(errand, asking);
+            }
+            Err(refusal) => {
+                let head_only = request.method() == Method::HEAD;
+                self.page(&refusal.into(), Forward::Bypass, id, head_only)
+            }
+        };
+        Answer::now(told(response, debug.as_deref(), now))
+    }
+
+    fn begin(self: &Rc<Self>, errand: Errand, asking: Asking) -> Answer {
+        let worker = Rc::clone(self);
+        Answer::later(async move { worker.fetch(errand, asking).await })
+    }
+
+    /// What is considered here, now.
+    fn grounds(&self, now: Timestamp) -> Grounds<'_> {
+        Grounds { cache: &self.cache, identity: &self.identity, now, counts_as_use: true }
+    }
+
+    /// Looks a request up.
+    fn look(&self, slot: &Slot, headers: &HeaderMap, now: Timestamp) -> Found {
+        lookup::look(self.grounds(now), &slot.key, slot.uri, &slot.directives, headers)
+    }
+
+    fn options(&self, allowed: MethodSet, id: HeaderValue) -> Response<ViewerBody> {
+        self.metrics.results[CacheResult::Answered.index()].add(1);
+        max_forwards::answer(allowed, id)
+    }
+
+    /// Answers with what was found, which may be used.
+    fn hit(
+        &self,
+        found: &Found,
+        headers: &HeaderMap,
+        method: &Method,
+        now: Timestamp,
+        id: HeaderValue,
+        debug: Option<&Debug>,
+    ) -> Response<ViewerBody> {
+        self.metrics.hits.add(1);
+        let (Some((object, _)), Some(handling)) = (found.usable(), found.handling_of_hit(now)) else {
+            unreachable!("only what may be used is a hit")
+        };
+        if let Some(debug) = debug {
+            debug.note_head(&object.head);
         }
+        self.stored(object, handling, headers, method, now, id)
     }
 
-    /// The stored object that may answer a request now.
-    fn fresh<B>(&self, key: &[u8], request: &Request<B>, now: Timestamp) -> Option<Arc<Object>> {
-        self.cache
-            .memory
-            .get(key)
-            .filter(|object| object.head.is_fresh(now) && object.head.answers(request.headers()))
-    }
-
-    fn hit<B>(
+    /// A stored object for one viewer.
+    fn stored(
         &self,
         object: &Arc<Object>,
-        request: &Request<B>,
+        handling: Handling,
+        headers: &HeaderMap,
+        method: &Method,
         now: Timestamp,
         id: HeaderValue,
     ) -> Response<ViewerBody> {
-        self.metrics.hits.add(1);
-        let head_only = request.method() == Method::HEAD;
-        let response = response::from_object(object, request.headers(), now, id, head_only);
+        let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
+        let head_only = method == Method::HEAD;
+        let response = response::from_object(object, headers, now, self.marks(handling, id), head_only);
         self.metrics.viewer_bytes_sent.add(response.body().size_hint().lower());
         response
+    }
+
+    /// The marks of a response, which is counted by them.
+    fn marks(&self, handling: Handling, request_id: HeaderValue) -> Marks<'_> {
+        self.metrics.results[handling.result().index()].add(1);
+        if handling.collapsed {
+            self.metrics.collapsed.add(1);
+        }
+        Marks { handling, cache: &self.identity.pseudonym, request_id }
+    }
+
+    /// An error page, which is counted.
+    fn page(
+        &self,
+        failure: &Failure,
+        forward: Forward,
+        request_id: HeaderValue,
+        head_only: bool,
+    ) -> Response<ViewerBody> {
+        let result = match failure {
+            Failure::Refused(_) => CacheResult::Refused,
+            Failure::Origin(_) => CacheResult::Error,
+        };
+        self.metrics.results[result.index()].add(1);
+        let handling = Handling::forwarded(forward);
+        failure.page(Marks { handling, cache: &self.identity.pseudonym, request_id }, head_only)
+    }
+
+    /// The breaker of an errand's origin.
+    fn breaker(&self, errand: &Errand) -> Arc<Breaker> {
+        self.breakers.of(&origin_http::name_of(&errand.behavior.origin))
     }
 
     /// Every stage that waits for an origin.
@@ -271,28 +346,40 @@ impl Worker {
         self.metrics.misses.add(1);
         let id = asking.id.clone();
         let head_only = asking.request.method() == Method::HEAD;
-        let names = (Arc::clone(&errand.distribution), Arc::clone(&errand.behavior));
-        let answer = match errand.way {
-            Way::Pass => self.pass(&errand, asking, None).await,
-            Way::Cache(ref key) if self.cache.uncacheable.contains(key, self.clock.now()) => {
-                self.pass(&errand, asking, Some(key)).await
+        let now = self.clock.now();
+        let debug = asking.debug.clone();
+        let semantics = errand.behavior.rules.cache_policy.semantics;
+        let (method, headers) = (asking.request.method(), asking.request.headers());
+        let (forward, answer) = match &errand.way {
+            Way::Past(past) => {
+                if let Some(debug) = &debug {
+                    debug.note_not_used(past.as_str());
+                    debug.note_not_stored(past.as_str());
+                }
+                (past.forward(), self.pass(&errand, asking, past.forward(), None).await)
             }
-            // Part of an object that is too large to keep is fetched as that part.
-            Way::Cache(ref key)
-                if asking.request.headers().contains_key(http::header::RANGE)
-                    && self.cache.oversized.contains(key, self.clock.now()) =>
-            {
-                self.pass(&errand, asking, None).await
+            Way::Cache(slot) => {
+                let road = consider::road(&self.cache, semantics, &slot.key, method, headers, now);
+                let answer = match road {
+                    Road::Head => self.head(&errand, slot, asking).await,
+                    Road::Uncacheable => self.pass(&errand, asking, Forward::UriMiss, Some(&slot.key)).await,
+                    Road::Part => self.obtain_part(&errand, slot, asking).await,
+                    Road::Oversized => {
+                        asking.note_not_stored(road.as_str());
+                        self.pass(&errand, asking, Forward::UriMiss, None).await
+                    }
+                    Road::Together => self.obtain(&errand, slot, asking).await,
+                };
+                (Forward::Miss, answer)
             }
-            Way::Cache(ref key) => self.fill(&errand, key, asking).await,
         };
-        answer.unwrap_or_else(|failure| {
+        let response = answer.unwrap_or_else(|failure| {
             if let Failure::Origin(fault) = &failure {
-                let (distribution, behavior) = names;
-                tracing::debug!(%fault, distribution = %distribution.id, origin = behavior.origin.id, request = ?id, "answering with an error page");
+                tracing::debug!(%fault, distribution = %errand.distribution.id, origin = errand.behavior.origin.id, request = ?id, "answering with an error page");
             }
-            failure.page(&id, head_only)
-        })
+            self.page(&failure, forward, id, head_only)
+        });
+        told(response, debug.as_deref(), self.clock.now())
     }
 
     /// The request to the origin.
@@ -314,13 +401,23 @@ impl Worker {
             address,
             headers: request.headers(),
         };
+        let mut headers =
+            origin_request::headers(purpose, policy, viewer, cookies.as_deref(), &self.identity);
+        if let MaxForwards::Forward(forwards) = max_forwards::decide(request.method(), request.headers()) {
+            max_forwards::set(forwards, &mut headers);
+        }
         Outgoing {
             method: if purpose == Purpose::Fill { Method::GET } else { request.method().clone() },
             path: errand.path.clone(),
             query: errand.query.clone(),
-            headers: origin_request::headers(purpose, policy, viewer, cookies.as_deref(), &self.identity),
-            host: errand.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok()),
+            headers,
+            host: policy
+                .headers
+                .contains(&http::header::HOST)
+                .then(|| HeaderValue::from_str(&errand.viewer_host).ok())
+                .flatten(),
             body: None,
+            expects_continue: false,
         }
     }
 
@@ -330,22 +427,12 @@ impl Worker {
     }
 }
 
-/// Whether a request may be answered from the cache and fill it.
-fn goes_through_cache(request: &Request<Incoming>, behavior: &Behavior) -> Result<bool, Refusal> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(false);
+/// A response that tells how it came about, if that is wished.
+fn told(mut response: Response<ViewerBody>, debug: Option<&Debug>, now: Timestamp) -> Response<ViewerBody> {
+    if let Some(debug) = debug {
+        debug.put(response.headers_mut(), now);
     }
-    let policy = &behavior.rules.cache_policy;
-    if !request.body().is_end_stream() {
-        return match policy.semantics {
-            Semantics::CloudFront => Err(Refusal::UnexpectedBody),
-            // A body has no meaning in a GET (RFC 9110 section 9.3.1), but to this origin it may have one.
-            Semantics::Rfc9111 => Ok(false),
-        };
-    }
-    let asks_for_no_store =
-        || policy.semantics == Semantics::Rfc9111 && Directives::of(request.headers()).no_store;
-    Ok(!policy.ttl.max.is_zero() && !asks_for_no_store())
+    response
 }
 
 /// The answer to a request, as hyper takes it. From the cache it is there already.

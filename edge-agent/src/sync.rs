@@ -1,9 +1,11 @@
-//! Sync: desired state comes down from the control planes and is put in force, observed state goes up.
+//! Sync: desired state comes down from the control planes and is put in force, observed state goes up, and so do the answers
+//! to questions.
 
 pub mod edge_id;
 
 pub(crate) mod contact;
 pub(crate) mod durable;
+pub(crate) mod explain;
 pub(crate) mod last_good;
 pub(crate) mod owner;
 pub(crate) mod saver;
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     contact::Contacts,
+    explain::Explainer,
     last_good::Ring,
     owner::{OFFERS_MAX, Owner, OwnerFigures},
     report::{Identity, Sources},
@@ -117,7 +120,12 @@ impl View {
 
 impl Sync {
     /// Starts all tasks on the current runtime.
-    pub(crate) fn start(settings: Settings, start: Start, serving: Serving) -> Self {
+    pub(crate) fn start(
+        settings: Settings,
+        start: Start,
+        serving: Serving,
+        explainer: Arc<dyn Explainer>,
+    ) -> Self {
         let Serving { routing, cache, metrics, origin_problems } = serving;
         let (state_sender, state) = watch::channel(Arc::new(start.state));
         let view = View {
@@ -147,7 +155,7 @@ impl Sync {
         let identity = Identity { edge_id, location, viewer_url };
         let leaving = CancellationToken::new();
         let sources = Sources { identity, cache, metrics, origin_problems, started };
-        let shared = Arc::new(Shared { sources, state, offers, leaving: leaving.clone() });
+        let shared = Arc::new(Shared { sources, explainer, state, offers, leaving: leaving.clone() });
         let mut sessions = JoinSet::new();
         for url in control_planes {
             let of_url = Sessions::new(url, Arc::clone(&shared), Arc::clone(&view.contacts));

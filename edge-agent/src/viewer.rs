@@ -1,13 +1,16 @@
 //! Viewers: accepting their connections, reading their requests, writing their responses.
 //!
-//! `listener` runs the workers, `connection` keeps each connection's time, `request` admits, `response`, `conditional` and `range` make
-//! heads, `body` sends, `error_page` explains.
+//! `listener` runs the workers, `connection` keeps each connection's time, `request` admits, `response`, `conditional`, `range` and
+//! `multipart` make heads, `cache_status` says what the cache did, `body` sends, `error_page` explains.
 
 pub mod body;
+pub mod cache_status;
 pub mod conditional;
 pub mod connection;
 pub mod error_page;
 pub mod listener;
+pub mod max_forwards;
+pub mod multipart;
 pub mod range;
 pub mod request;
 pub mod response;

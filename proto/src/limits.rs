@@ -68,5 +68,23 @@ pub const PAGE_SIZE_DEFAULT: usize = 100;
 pub const LOCATION_CHARS_MAX: usize = 64;
 /// Characters of the URL at which viewers reach an edge.
 pub const VIEWER_URL_CHARS_MAX: usize = 512;
+/// Characters of the method of a request to be explained.
+pub const EXPLAIN_METHOD_CHARS_MAX: usize = 32;
+/// Bytes of the host of a request to be explained, port included.
+pub const EXPLAIN_HOST_BYTES_MAX: usize = 512;
+/// Bytes of path and query of a request to be explained: twice what an edge serves, so that its refusal can be explained.
+pub const EXPLAIN_URL_BYTES_MAX: usize = 16_384;
+/// Headers of a request to be explained.
+pub const EXPLAIN_HEADERS_MAX: usize = 64;
+/// Bytes of all header names and values of a request to be explained together, as much as an edge takes.
+pub const EXPLAIN_HEADERS_BYTES_MAX: usize = 20_480;
+/// Bytes of one text of a viewer or origin in an explanation; the rest is cut off.
+pub const EXPLANATION_TEXT_BYTES_MAX: usize = 1024;
+/// Stored variants told of in an explanation; the rest are counted.
+pub const EXPLANATION_VARIANTS_MAX: usize = 32;
+/// Bytes of an encoded explanation, well below [`GRPC_MESSAGE_BYTES_MAX`].
+pub const EXPLANATION_BYTES_MAX: usize = 1 << 20;
+/// Questions that may wait for one edge's answers at once, over one stream.
+pub const EXPLAIN_OUTSTANDING_MAX: usize = 8;
 /// Distributions an edge may ask to be sent again in one Hello.
 pub const RESEND_MAX: usize = 10_000;

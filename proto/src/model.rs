@@ -5,6 +5,7 @@
 pub mod cache_behavior;
 pub mod cache_policy;
 pub mod distribution;
+pub mod explain;
 pub mod host_name;
 pub mod origin;
 pub mod path_pattern;
@@ -13,6 +14,7 @@ pub mod violation;
 pub use cache_behavior::{CacheBehavior, MethodSet};
 pub use cache_policy::{CachePolicy, NameSelection, Semantics, TtlBounds};
 pub use distribution::DistributionConfig;
+pub use explain::Question;
 pub use host_name::{HostName, HostPattern};
 pub use origin::{CustomOrigin, Origin, OriginKind, S3Origin, Scheme};
 pub use path_pattern::PathPattern;

@@ -72,6 +72,7 @@ fn flags_that_contradict_each_other_are_refused() {
         "headland distribution create -f x.yaml --comment y",
         "headland distribution create -f x.yaml --origin http://a",
         "headland distribution create --origin http://a --enabled --disabled",
+        "headland distribution create --origin http://a --debug-headers --no-debug-headers",
         "headland distribution create --origin http://a --default-ttl soon",
         "headland distribution create --origin http://a --wait 5m",
         "headland distribution update E1 -f x.yaml --disabled",

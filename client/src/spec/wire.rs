@@ -2,6 +2,7 @@
 
 mod behavior;
 mod document;
+mod explanation;
 mod origin;
 
 use headland_proto::v1;
@@ -50,6 +51,7 @@ impl From<&DistributionSpec> for v1::DistributionConfig {
             origins: spec.origins.iter().map(Into::into).collect(),
             default_cache_behavior: spec.default_cache_behavior.as_ref().map(Into::into),
             cache_behaviors: spec.cache_behaviors.iter().map(Into::into).collect(),
+            debug_headers: spec.debug_headers,
         }
     }
 }
@@ -67,6 +69,7 @@ impl TryFrom<&v1::DistributionConfig> for DistributionSpec {
             origins: list("origins", &wire.origins)?,
             default_cache_behavior: optional("default_cache_behavior", wire.default_cache_behavior.as_ref())?,
             cache_behaviors: list("cache_behaviors", &wire.cache_behaviors)?,
+            debug_headers: wire.debug_headers,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The command against a control plane: what it does, says and exits with.
 
 mod changes;
+mod explain;
 mod failures;
 pub(crate) mod harness;
 mod lists;

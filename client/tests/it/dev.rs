@@ -32,6 +32,7 @@ async fn without_arguments_it_serves_a_picture_from_a_bucket_of_its_own() {
     assert_eq!(edges[0]["liveness"], "live", "{edges}");
     let listed = dev.headland("distribution list -o json").await.ok().json();
     assert_eq!(listed[0]["id"], dev.id.as_str(), "{listed}");
+    assert_eq!(listed[0]["config"]["debug_headers"], true, "{listed}");
 
     assert_eq!(dev.terminate().await.code(), Some(0));
     assert!(dev.temporary_folders().is_empty(), "{:?}", dev.temporary_folders());

@@ -4,6 +4,7 @@ mod cli;
 mod deploy;
 mod dev;
 mod documents;
+mod explain;
 mod faults;
 mod network;
 mod steps;

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use headland_proto::v1::{
-    self, GetEdgeRequest, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService,
+use headland_proto::{
+    model::{Question, Violations},
+    v1::{
+        self, ExplainRequest, ExplainResponse, GetEdgeRequest, ListEdgesRequest, ListEdgesResponse,
+        edge_service_server::EdgeService,
+    },
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -12,7 +16,7 @@ use uuid::Uuid;
 use super::status;
 use crate::{
     distributions::{Page, next_token},
-    fleet::{Edge, Fleet, Liveness},
+    fleet::{Edge, Fleet, Greeting, Liveness},
     metrics::{CallLabels, Metrics},
 };
 
@@ -28,6 +32,27 @@ impl EdgeApi {
         let labels = CallLabels { method, code: status::code_name(&result) };
         self.metrics.api_calls.get_or_create(&labels).inc();
         result.map(Response::new)
+    }
+}
+
+/// Whom to ask, once the request is known to be sound.
+fn check_question(request: &ExplainRequest) -> Result<Option<Uuid>, Violations> {
+    let mut found = Question::try_from(request).err().unwrap_or_default();
+    let edge_id = match request.edge_id.as_str() {
+        "" => None,
+        id => Uuid::try_parse(id)
+            .map_err(|_| found.add("edge_id", "must be a UUID, or empty for any edge"))
+            .ok(),
+    };
+    found.into_result(edge_id)
+}
+
+fn encode_answer((greeting, explanation): (Greeting, v1::Explanation)) -> ExplainResponse {
+    ExplainResponse {
+        edge_id: greeting.edge_id.to_string(),
+        edge_location: greeting.location,
+        edge_viewer_url: greeting.viewer_url,
+        explanation: Some(explanation),
     }
 }
 
@@ -77,5 +102,17 @@ impl EdgeService for EdgeApi {
         let id = &request.get_ref().id;
         let edge = Uuid::try_parse(id).ok().and_then(|uuid| self.fleet.get(uuid, Instant::now()));
         self.answer("GetEdge", edge.map(encode).ok_or_else(|| status::edge_not_found(id)))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let request = request.into_inner();
+        let response = match check_question(&request) {
+            Err(violations) => Err(status::invalid(&violations)),
+            Ok(edge_id) => {
+                let answered = self.fleet.ask(edge_id, request).await;
+                answered.map(encode_answer).map_err(status::from_unanswered)
+            }
+        };
+        self.answer("Explain", response)
     }
 }

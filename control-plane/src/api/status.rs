@@ -17,6 +17,10 @@
 //! | `STORED_VALUE_UNREADABLE` | `DATA_LOSS` | | the store holds something that cannot be read |
 //! | `SNAPSHOT_INCOMPLETE` | `UNAVAILABLE` | `RetryInfo` | this control plane has not read the store yet |
 //! | `FLEET_FULL` | `RESOURCE_EXHAUSTED` | | too many edges are connected to this control plane |
+//! | `NO_LIVE_EDGE` | `UNAVAILABLE` | `RetryInfo` | no edge that serves is connected to this control plane |
+//! | `EDGE_GONE` | `UNAVAILABLE` | `RetryInfo` | the edge is not connected to this control plane |
+//! | `EDGE_SILENT` | `UNAVAILABLE` | `RetryInfo` | the edge did not answer a question in time |
+//! | `EDGE_BUSY` | `RESOURCE_EXHAUSTED` | | too many questions wait for the edge's answers |
 //! | `EDGE_SUPERSEDED` | `ABORTED` | | a newer stream of the same edge has taken over |
 //! | `CLUSTER_CHANGED` | `UNAVAILABLE` | `RetryInfo` | the store belongs to another cluster now: connect again |
 //! | `SHUTTING_DOWN` | `UNAVAILABLE` | `RetryInfo` | this control plane is about to stop |
@@ -29,7 +33,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
     distributions::{Error, TakenName},
-    fleet::FleetFull,
+    fleet::{FleetFull, Unanswered},
     store::StoreError,
 };
 
@@ -159,6 +163,18 @@ fn from_store(error: &StoreError) -> Status {
 /// No room for another edge.
 pub(crate) fn from_fleet_full(error: FleetFull) -> Status {
     build(Code::ResourceExhausted, "FLEET_FULL", &error.to_string(), ErrorDetails::new())
+}
+
+/// A question without an answer.
+pub(crate) fn from_unanswered(unanswered: Unanswered) -> Status {
+    let (code, reason) = match unanswered {
+        Unanswered::Unknown(id) => return edge_not_found(&id.to_string()),
+        Unanswered::NobodyLive => (Code::Unavailable, "NO_LIVE_EDGE"),
+        Unanswered::Gone(_) => (Code::Unavailable, "EDGE_GONE"),
+        Unanswered::Silent(_) => (Code::Unavailable, "EDGE_SILENT"),
+        Unanswered::Busy(_) => (Code::ResourceExhausted, "EDGE_BUSY"),
+    };
+    build(code, reason, &unanswered.to_string(), ErrorDetails::new())
 }
 
 /// The end of a sync stream.

@@ -1,4 +1,5 @@
-//! The sync protocol, as proto/headland/v1/sync.proto tells it: one stream per edge, desired state down, reports up.
+//! The sync protocol, as proto/headland/v1/sync.proto tells it: one stream per edge, desired state down, reports up,
+//! and questions with their answers beside them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use tracing::{debug, info};
 
 use super::status::{self, SyncEnd};
 use crate::{
-    fleet::{Connection, Fleet, Greeting, Moment},
+    fleet::{Connection, Fleet, Greeting, Moment, Questions},
     metrics::Metrics,
     snapshot::{Cursor, Parts, Position, Snapshot},
 };
@@ -63,7 +64,7 @@ impl SyncService for SyncApi {
         });
         info!(edge = %greeting.edge_id, location = greeting.location, "an edge connected");
         let connection = self.fleet.connect(greeting, &cluster_id, Moment::now());
-        let connection = connection.map_err(status::from_fleet_full)?;
+        let (connection, questions) = connection.map_err(status::from_fleet_full)?;
         let (outgoing, messages) = mpsc::channel(OUTGOING_MAX);
         let session = Session {
             snapshot: self.snapshot.clone(),
@@ -74,6 +75,7 @@ impl SyncService for SyncApi {
             cursor,
             position,
             connection,
+            questions,
             incoming,
             outgoing,
         };
@@ -115,6 +117,7 @@ struct Session {
     cursor: Cursor,
     position: watch::Receiver<Position>,
     connection: Connection,
+    questions: Questions,
     incoming: Streaming<EdgeMessage>,
     outgoing: mpsc::Sender<Result<ControlMessage, Status>>,
 }
@@ -160,6 +163,10 @@ impl Session {
                     changed.map_err(|_| status::from_sync_end(SyncEnd::ShuttingDown))?;
                     parts = self.next_update()?;
                 }
+                // Between updates, never between the parts of one.
+                Some(question) = self.questions.recv(), if next.is_none() => {
+                    next = Some(control_message::Message::Explain(question));
+                }
                 () = &mut asked, if asking => {
                     asking = false;
                     self.cursor.resolve();
@@ -204,6 +211,10 @@ impl Session {
             Some(edge_message::Message::Report(report)) => {
                 self.metrics.sync_reports.inc();
                 self.connection.report(report, Moment::now());
+                Ok(())
+            }
+            Some(edge_message::Message::Explanation(explained)) => {
+                self.connection.answer(explained);
                 Ok(())
             }
             Some(edge_message::Message::Hello(_)) => {

@@ -7,7 +7,7 @@ fn greeting(n: u128) -> Greeting {
 }
 
 fn connect(fleet: &Arc<Fleet>, n: u128) -> Connection {
-    fleet.connect(greeting(n), &"c".into(), Moment::now()).unwrap()
+    fleet.connect(greeting(n), &"c".into(), Moment::now()).unwrap().0
 }
 
 fn fleet() -> Arc<Fleet> {
@@ -84,13 +84,16 @@ fn a_full_fleet_takes_no_stranger_but_lets_its_own_return() {
             registry.last_number += 1;
             let number = registry.last_number;
             let superseded = CancellationToken::new();
-            registry.streams.insert(Uuid::from_u128(n), Stream { number, superseded: superseded.clone() });
+            let (desk, _) = Desk::new(Uuid::from_u128(n));
+            let stream = Stream { number, superseded: superseded.clone(), desk: desk.clone() };
+            registry.streams.insert(Uuid::from_u128(n), stream);
             Connection {
                 fleet: fleet.clone(),
                 edge_id: Uuid::from_u128(n),
                 number,
                 cluster_id: "c".into(),
                 superseded,
+                desk,
             }
         })
         .collect();

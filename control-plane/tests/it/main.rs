@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should end where it is")]
 
 mod api;
+mod explain;
 mod health;
 mod plane;
 mod process;

@@ -37,7 +37,15 @@ impl Figures {
         out.counter("cache_evictions", "Objects dropped to make room", traffic.evictions)?;
         out.counter("cache_expirations", "Objects dropped because they expired", traffic.expirations)?;
         out.counter("origin_fetches", "Requests to origins", traffic.origin_fetches)?;
-        out.counter("origin_errors", "Requests to origins that failed", traffic.origin_errors)
+        out.counter("origin_errors", "Requests to origins that failed", traffic.origin_errors)?;
+        let metrics = &self.0.serving.metrics;
+        out.counters("cache_results", "Requests by what the cache did", "result", metrics.results())?;
+        let help = "Responses of origins that were not stored, by the reason";
+        out.counters("not_stored", help, "reason", metrics.not_stored())?;
+        let help = "Requests answered by the response to another request";
+        out.counter("collapsed_requests", help, metrics.collapsed())?;
+        let help = "URIs and groups invalidated by unsafe requests";
+        out.counter("invalidations", help, metrics.invalidations())
     }
 
     fn cache(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -86,13 +94,27 @@ impl Figures {
     }
 }
 
-/// Writes figures that have no labels.
+/// Writes figures that have no label, or one.
 struct Out<'a>(DescriptorEncoder<'a>);
 
 impl Out<'_> {
     fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (name, value) in values {
+            family.encode_family(&[(label, name)])?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        }
+        Ok(())
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {

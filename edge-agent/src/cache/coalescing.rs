@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::body::FillBody;
-use super::object::Head;
+use super::object::{Head, Object};
 
 /// More locks than workers on any machine, so that two misses seldom meet.
 const SHARDS: usize = 64;
@@ -52,8 +52,13 @@ pub enum Outcome<F> {
         /// Its body, growing.
         body: Arc<FillBody>,
     },
+    /// What was stored has been validated: everybody gets it.
+    Revalidated(Arc<Object>),
     /// The response may not be stored: everybody but the one who started goes to the origin.
     Alone,
+    /// The origin answered with an error that is not to be stored: whoever has something stale that may stand in uses it, the others
+    /// go to the origin.
+    ServerError,
     /// There is no response: everybody is told so.
     Failed(F),
 }
@@ -97,6 +102,13 @@ impl<F> Fills<F> {
         let fill = Arc::new(Fill { key: Arc::clone(&key), outcome: OnceLock::new(), decided: Notify::new() });
         shard.insert(key, Arc::clone(&fill));
         Role::Leader(Leader { fills: Arc::clone(self), fill })
+    }
+
+    /// Starts a fill that nobody else joins.
+    #[must_use]
+    pub fn solo(self: &Arc<Self>, key: &[u8]) -> Leader<F> {
+        let fill = Arc::new(Fill { key: key.into(), outcome: OnceLock::new(), decided: Notify::new() });
+        Leader { fills: Arc::clone(self), fill }
     }
 
     fn shard(&self, key: &[u8]) -> &Mutex<Shard<F>> {

@@ -47,6 +47,8 @@ impl ExpiryIndex {
         let old = std::mem::take(&mut *self.seconds.lock());
         let mut kept = old.by_second;
         kept.retain(|second, keys| {
+            keys.sort_unstable();
+            keys.dedup();
             keys.retain(|key| alive(key, *second));
             !keys.is_empty()
         });

@@ -1,15 +1,22 @@
 //! Freshness (RFC 9111 section 4.2): how long a response may be used, and how old it is.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use headland_proto::model::{CachePolicy, Semantics};
 use http::{HeaderMap, StatusCode, header};
 
-use super::cache_control::{Directives, delta_seconds};
+use super::{
+    cache_control::{Directives, Field, delta_seconds},
+    date,
+};
 use crate::clock::Timestamp;
 
 /// How long CloudFront keeps an error at least ("Error caching minimum TTL", default).
 pub const ERROR_TTL_MIN: Duration = Duration::from_secs(10);
+/// The longest that a guess lasts (RFC 9111 section 4.2.2).
+pub const HEURISTIC_MAX: Duration = Duration::from_secs(86_400);
+/// A guess is this part of the time since the last modification (RFC 9111 section 4.2.2: "a typical setting ... might be 10%").
+const HEURISTIC_DIVISOR: u32 = 10;
 
 /// When a request went to the origin and when the head of the response came back.
 #[derive(Debug, Clone, Copy)]
@@ -20,13 +27,58 @@ pub struct Timing {
     pub response: Timestamp,
 }
 
-/// How long a response may be used, counted from when it was received, and how old it was then.
+/// How long a response may be used, and how old it was when it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
-    /// From receipt on.
+    /// Freshness lifetime (section 4.2.1), in full: what is left of it depends on the age.
     pub lifetime: Duration,
-    /// Age at receipt.
+    /// What the lifetime was taken from.
+    pub source: Source,
+    /// Age at receipt (section 4.2.3, corrected_initial_age).
     pub initial_age: Duration,
+    /// The moment it becomes stale: perhaps before it was received.
+    pub fresh_until: Timestamp,
+}
+
+/// What a freshness lifetime was taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `s-maxage`.
+    SMaxage,
+    /// `max-age`.
+    MaxAge,
+    /// Expires and Date.
+    Expires,
+    /// A tenth of the time since Last-Modified (section 4.2.2).
+    Heuristic,
+    /// The policy's default TTL.
+    DefaultTtl,
+    /// The policy's minimum TTL, which overrides what the origin says (CloudFront only).
+    MinTtl,
+    /// The policy's maximum TTL, which cuts what the origin says.
+    MaxTtl,
+    /// How long an error is kept at least (CloudFront only).
+    ErrorTtl,
+    /// Nothing says that it is fresh for any time.
+    Nothing,
+}
+
+impl Source {
+    /// A stable name, for logs and for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SMaxage => "s-maxage",
+            Self::MaxAge => "max-age",
+            Self::Expires => "expires",
+            Self::Heuristic => "heuristic",
+            Self::DefaultTtl => "default-ttl",
+            Self::MinTtl => "min-ttl",
+            Self::MaxTtl => "max-ttl",
+            Self::ErrorTtl => "error-ttl",
+            Self::Nothing => "nothing",
+        }
+    }
 }
 
 /// Computes both. A lifetime of zero means that the response may not be reused without asking the origin.
@@ -39,37 +91,91 @@ pub fn of(
     timing: Timing,
 ) -> Freshness {
     let initial_age = initial_age(headers, timing);
-    let lifetime = match policy.semantics {
-        Semantics::CloudFront => cloudfront_lifetime(policy, status, headers, cc, timing.response),
-        Semantics::Rfc9111 => {
-            let total = explicit_lifetime(headers, cc, timing.response).unwrap_or(policy.ttl.default);
-            total.min(policy.ttl.max).saturating_sub(initial_age)
-        }
+    let received = timing.response;
+    let ((lifetime, source), age) = match policy.semantics {
+        // Kept for so long from here on, however old it was.
+        Semantics::CloudFront => (cloudfront(policy, status, headers, cc, received), Duration::ZERO),
+        Semantics::Rfc9111 => (rfc9111(policy, status, headers, cc, received), initial_age),
     };
-    Freshness { lifetime, initial_age }
+    let fresh_until = if lifetime < age {
+        received.before(age.saturating_sub(lifetime))
+    } else {
+        received.after(lifetime.saturating_sub(age))
+    };
+    Freshness { lifetime, source, initial_age, fresh_until }
 }
 
-/// CloudFront guide, "Manage how long content stays in the cache": the minimum TTL overrides even `no-store`, and errors are
-/// kept for a while whatever they say.
-fn cloudfront_lifetime(
+/// Section 4.2.1, and where nothing is said and a guess is allowed (section 4.2.2), the policy's default or a heuristic.
+fn rfc9111(
     policy: &CachePolicy,
     status: StatusCode,
     headers: &HeaderMap,
     cc: &Directives,
     received: Timestamp,
-) -> Duration {
+) -> (Duration, Source) {
+    let ttl = policy.ttl;
+    let (lifetime, source) = match explicit(headers, cc, received) {
+        Some(explicit) => explicit,
+        None if !(is_heuristically_cacheable(status) || cc.public) => (Duration::ZERO, Source::Nothing),
+        None if !ttl.default.is_zero() => (ttl.default, Source::DefaultTtl),
+        None => heuristic(headers, received),
+    };
+    if lifetime > ttl.max { (ttl.max, Source::MaxTtl) } else { (lifetime, source) }
+}
+
+/// A tenth of the time for which it had not changed when it was generated (section 4.2.2).
+fn heuristic(headers: &HeaderMap, received: Timestamp) -> (Duration, Source) {
+    let generated = date::generated(headers, received).unwrap_or(received);
+    let unchanged_for =
+        date::of(headers, &header::LAST_MODIFIED, received).map(|modified| generated.since(modified));
+    match unchanged_for {
+        Some(time) if !time.is_zero() => {
+            let seconds = (time / HEURISTIC_DIVISOR).min(HEURISTIC_MAX).as_secs();
+            (Duration::from_secs(seconds), Source::Heuristic)
+        }
+        _ => (Duration::ZERO, Source::Nothing),
+    }
+}
+
+/// Statuses that need no explicit freshness to be stored (RFC 9110 section 15.1). 206 is one too, but it is not stored.
+#[must_use]
+pub fn is_heuristically_cacheable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+/// CloudFront guide, "Manage how long content stays in the cache": the minimum TTL overrides even `no-store`, and errors are
+/// kept for a while whatever they say.
+fn cloudfront(
+    policy: &CachePolicy,
+    status: StatusCode,
+    headers: &HeaderMap,
+    cc: &Directives,
+    received: Timestamp,
+) -> (Duration, Source) {
     let ttl = policy.ttl;
     if ttl.max.is_zero() {
-        return Duration::ZERO;
+        return (Duration::ZERO, Source::MaxTtl);
     }
-    let explicit = explicit_lifetime(headers, cc, received);
+    let said = explicit(headers, cc, received).map(|(lifetime, source)| {
+        if lifetime > ttl.max { (ttl.max, Source::MaxTtl) } else { (lifetime, source) }
+    });
+    let at_least = |least: Duration, why: Source, (lifetime, source): (Duration, Source)| {
+        if lifetime < least { (least, why) } else { (lifetime, source) }
+    };
     if is_error_kept_for_a_while(status) {
-        return explicit.map_or(ERROR_TTL_MIN, |lifetime| lifetime.min(ttl.max).max(ERROR_TTL_MIN));
+        let said = said.unwrap_or((ERROR_TTL_MIN, Source::ErrorTtl));
+        return at_least(ERROR_TTL_MIN, Source::ErrorTtl, said);
     }
-    if cc.no_store || cc.no_cache || cc.private {
-        return ttl.min;
+    if forbids_reuse(cc) {
+        return (ttl.min, if ttl.min.is_zero() { Source::Nothing } else { Source::MinTtl });
     }
-    explicit.map_or(ttl.default, |lifetime| lifetime.clamp(ttl.min, ttl.max))
+    at_least(ttl.min, Source::MinTtl, said.unwrap_or((ttl.default, Source::DefaultTtl)))
+}
+
+/// Whether the response says that it is not to be reused: what CloudFront respects unless there is a minimum TTL.
+#[must_use]
+pub(super) fn forbids_reuse(cc: &Directives) -> bool {
+    cc.no_store || cc.no_cache.is_whole() || cc.private.is_whole()
 }
 
 /// CloudFront guide, "HTTP 4xx and 5xx status codes that CloudFront always caches".
@@ -81,134 +187,59 @@ pub fn is_error_kept_for_a_while(status: StatusCode) -> bool {
 /// What the origin itself says (section 4.2.1): s-maxage, else max-age, else Expires minus Date.
 #[must_use]
 pub fn explicit_lifetime(headers: &HeaderMap, cc: &Directives, received: Timestamp) -> Option<Duration> {
-    if let Some(seconds) = cc.s_maxage.or(cc.max_age) {
-        return Some(Duration::from_secs(seconds));
+    explicit(headers, cc, received).map(|(lifetime, _)| lifetime)
+}
+
+fn explicit(headers: &HeaderMap, cc: &Directives, received: Timestamp) -> Option<(Duration, Source)> {
+    if let Some(seconds) = cc.s_maxage {
+        return Some((Duration::from_secs(seconds), Source::SMaxage));
     }
-    let mut expires = headers.get_all(header::EXPIRES).iter();
-    let first = expires.next()?;
-    // "0", garbage, and several values mean "already expired" (section 5.3).
-    let at = first.to_str().ok().filter(|_| expires.next().is_none()).and_then(http_date);
-    Some(at.map_or(Duration::ZERO, |at| at.since(date(headers).unwrap_or(received))))
+    if let Some(seconds) = cc.max_age {
+        return Some((Duration::from_secs(seconds), Source::MaxAge));
+    }
+    // A targeted field stands for Expires too (RFC 9213 section 2.2).
+    if cc.field != Field::CacheControl {
+        return None;
+    }
+    let mut lines = headers.get_all(header::EXPIRES).iter();
+    let first = lines.next()?;
+    // "0", garbage, and several values mean "already expired" (sections 4.2.1 and 5.3).
+    let at =
+        first.to_str().ok().filter(|_| lines.next().is_none()).and_then(|text| date::parse(text, received));
+    let lifetime =
+        at.map_or(Duration::ZERO, |at| at.since(date::generated(headers, received).unwrap_or(received)));
+    Some((lifetime, Source::Expires))
 }
 
 /// Age at receipt (section 4.2.3, corrected_initial_age).
 fn initial_age(headers: &HeaderMap, timing: Timing) -> Duration {
-    let apparent = date(headers).map_or(Duration::ZERO, |date| timing.response.since(date));
-    let age_value =
-        headers.get(header::AGE).and_then(|v| v.to_str().ok()).and_then(delta_seconds).unwrap_or(0);
-    let corrected = Duration::from_secs(age_value) + timing.response.since(timing.request);
+    let apparent = date::generated(headers, timing.response)
+        .map_or(Duration::ZERO, |generated| timing.response.since(generated));
+    let corrected = age_value(headers) + timing.response.since(timing.request);
     // Whole seconds, rounded down, as Age is sent: a fast origin must not make its response a second older.
     Duration::from_secs(apparent.max(corrected).as_secs())
 }
 
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    headers.get(header::DATE).and_then(|v| v.to_str().ok()).and_then(http_date)
+/// What Age says: the first member if it is a list, zero if it cannot be read, never more than 2^31 seconds (section 5.1).
+fn age_value(headers: &HeaderMap) -> Duration {
+    let first = headers.get(header::AGE).and_then(|value| value.as_bytes().split(|&b| b == b',').next());
+    Duration::from_secs(first.map(super::cache_control::trim).and_then(delta_seconds).unwrap_or(0))
 }
 
-/// An HTTP date in any of its three forms (RFC 9110 section 5.6.7).
+/// When a message was generated (RFC 9110 section 6.6.1); `None` if it does not say, or not in a way that can be read.
+#[must_use]
+pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    date::generated(headers, CENTURY)
+}
+
+/// An HTTP date in any of its three forms (RFC 9110 section 5.6.7), for who has no clock at hand.
 #[must_use]
 pub fn http_date(text: &str) -> Option<Timestamp> {
-    httpdate::parse_http_date(text).ok().map(|time: SystemTime| time.into())
+    date::parse(text, CENTURY)
 }
+
+/// 2026-01-01: from where two-digit years are read when it matters to nobody.
+const CENTURY: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
 
 #[cfg(test)]
-mod tests {
-    use headland_proto::model::{NameSelection, TtlBounds};
-
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
-
-    fn policy(semantics: Semantics, min: u64, default: u64, max: u64) -> CachePolicy {
-        let s = Duration::from_secs;
-        CachePolicy {
-            semantics,
-            ttl: TtlBounds { min: s(min), default: s(default), max: s(max) },
-            headers: vec![],
-            cookies: NameSelection::None,
-            query_strings: NameSelection::All,
-        }
-    }
-
-    /// `{+n}` and `{-n}` in a value become the date n seconds from now.
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in pairs {
-            let value = match value.strip_prefix('{').and_then(|v| v.strip_suffix('}')) {
-                Some(offset) => {
-                    let at =
-                        NOW.unix_seconds().checked_add_signed(offset.parse().expect("offset")).expect("date");
-                    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(at))
-                }
-                None => (*value).to_owned(),
-            };
-            map.append(*name, value.parse().expect("value"));
-        }
-        map
-    }
-
-    fn check(policy: &CachePolicy, status: u16, pairs: &[(&'static str, &str)], lifetime: u64) {
-        let headers = headers(pairs);
-        let timing = Timing { request: NOW, response: NOW };
-        let status = StatusCode::from_u16(status).expect("status");
-        let freshness = of(policy, status, &headers, &Directives::of(&headers), timing);
-        assert_eq!(freshness.lifetime, Duration::from_secs(lifetime), "{pairs:?} {:?}", policy.ttl);
-    }
-
-    /// The table of CloudFront's guide, cell by cell: minimum TTL 0 and above 0.
-    #[test]
-    fn cloudfront_clamps_what_the_origin_says() {
-        let zero = policy(Semantics::CloudFront, 0, 500, 1000);
-        let some = policy(Semantics::CloudFront, 100, 500, 1000);
-        for (pairs, with_zero, with_some) in [
-            (&[("cache-control", "max-age=50")][..], 50, 100),
-            (&[("cache-control", "max-age=5000")], 1000, 1000),
-            (&[("cache-control", "max-age=50, s-maxage=300")], 300, 300),
-            (&[("cache-control", "s-maxage=0, max-age=50")], 0, 100),
-            (&[], 500, 500),
-            (&[("expires", "{+60}")], 60, 100),
-            (&[("expires", "{+60}"), ("date", "{+20}")], 40, 100),
-            (&[("expires", "{+5000}")], 1000, 1000),
-            (&[("expires", "0")], 0, 100),
-            (&[("expires", "{-60}")], 0, 100),
-            (&[("cache-control", "no-store, max-age=50")], 0, 100),
-            (&[("cache-control", "no-cache")], 0, 100),
-            (&[("cache-control", "private, max-age=50")], 0, 100),
-        ] {
-            check(&zero, 200, pairs, with_zero);
-            check(&some, 200, pairs, with_some);
-        }
-    }
-
-    #[test]
-    fn cloudfront_keeps_some_errors_for_a_while() {
-        let p = policy(Semantics::CloudFront, 0, 500, 1000);
-        check(&p, 404, &[], 10);
-        check(&p, 503, &[("cache-control", "no-store")], 10);
-        check(&p, 404, &[("cache-control", "max-age=60")], 60);
-        check(&p, 404, &[("cache-control", "max-age=1")], 10);
-        check(&policy(Semantics::CloudFront, 0, 0, 0), 404, &[], 0);
-        check(&policy(Semantics::CloudFront, 0, 0, 0), 200, &[("cache-control", "max-age=60")], 0);
-    }
-
-    #[test]
-    fn rfc9111_counts_age_against_the_lifetime() {
-        let p = policy(Semantics::Rfc9111, 0, 0, 1000);
-        check(&p, 200, &[("cache-control", "max-age=50"), ("age", "20")], 30);
-        check(&p, 200, &[("cache-control", "max-age=50"), ("age", "60")], 0);
-        check(&p, 200, &[("cache-control", "max-age=50"), ("date", "{-10}")], 40);
-        check(&p, 200, &[("cache-control", "max-age=50"), ("date", "{-10}"), ("age", "5")], 40);
-        check(&p, 200, &[("expires", "{+60}"), ("date", "{-10}")], 60);
-        check(&p, 200, &[("expires", "garbage")], 0);
-        check(&p, 200, &[("expires", "{+60}"), ("expires", "{+90}")], 0);
-        check(&p, 200, &[("cache-control", "max-age=5000")], 1000);
-        check(&p, 200, &[], 0);
-    }
-
-    #[test]
-    fn the_response_delay_is_part_of_the_age() {
-        let headers = headers(&[("age", "7")]);
-        let timing = Timing { request: NOW, response: NOW.after(Duration::from_secs(3)) };
-        assert_eq!(initial_age(&headers, timing), Duration::from_secs(10));
-    }
-}
+mod tests;

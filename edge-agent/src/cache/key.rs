@@ -3,6 +3,8 @@
 //! A key holds the distribution, the path, and what the policy selects of query, headers and cookies: exactly the bytes that are
 //! forwarded. Every part is preceded by its length, so no two different requests can ever write the same key.
 
+pub mod shown;
+
 use std::borrow::Cow;
 
 use headland_proto::{
@@ -11,7 +13,8 @@ use headland_proto::{
 };
 use http::{HeaderMap, header};
 
-/// Appends the key of a request to `out`, which the caller has emptied; `host` is canonical. Without allocation unless cookies are selected.
+/// Appends the key of a request to `out`, which the caller has emptied; `host` is canonical. Returns how much of it stands for the
+/// URI alone: distribution, path, query and, where it is keyed, host. Without allocation unless cookies are selected.
 pub fn write(
     out: &mut Vec<u8>,
     distribution: &DistributionId,
@@ -20,18 +23,9 @@ pub fn write(
     forwarded_query: Option<&str>,
     host: &str,
     headers: &HeaderMap,
-) {
-    part(out, b'd', distribution.as_str().as_bytes());
-    part(out, b'p', path.as_bytes());
-    if let Some(query) = forwarded_query {
-        part(out, b'q', query.as_bytes());
-    }
-    for name in &policy.headers {
-        if *name == header::HOST {
-            // As it was understood, whatever the protocol says it by, and as it is forwarded.
-            part(out, b'a', host.as_bytes());
-            continue;
-        }
+) -> UriPart {
+    let uri = write_uri(out, distribution, policy, path, forwarded_query, host);
+    for name in policy.headers.iter().filter(|name| **name != header::HOST) {
         for value in headers.get_all(name) {
             part(out, b'n', name.as_str().as_bytes());
             part(out, b'h', value.as_bytes());
@@ -39,6 +33,50 @@ pub fn write(
     }
     if let Some(cookies) = select_cookies(headers, &policy.cookies) {
         part(out, b'c', cookies.as_bytes());
+    }
+    uri
+}
+
+/// Appends the part of a key that stands for the URI alone.
+pub fn write_uri(
+    out: &mut Vec<u8>,
+    distribution: &DistributionId,
+    policy: &CachePolicy,
+    path: &str,
+    forwarded_query: Option<&str>,
+    host: &str,
+) -> UriPart {
+    part(out, b'd', distribution.as_str().as_bytes());
+    if policy.headers.contains(&header::HOST) {
+        // As it was understood, whatever the protocol says it by, and as it is forwarded.
+        part(out, b'a', host.as_bytes());
+    }
+    let scope = out.len();
+    part(out, b'p', path.as_bytes());
+    if let Some(query) = forwarded_query {
+        part(out, b'q', query.as_bytes());
+    }
+    UriPart { scope, end: out.len() }
+}
+
+/// Where in a key the URI stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UriPart {
+    scope: usize,
+    end: usize,
+}
+
+impl UriPart {
+    /// What stands for the URI's origin (RFC 9110 section 4.3.1): those that share it may invalidate one another's objects.
+    #[must_use]
+    pub fn scope<'k>(&self, key: &'k [u8]) -> &'k [u8] {
+        &key[..self.scope]
+    }
+
+    /// What stands for the URI.
+    #[must_use]
+    pub fn uri<'k>(&self, key: &'k [u8]) -> &'k [u8] {
+        &key[..self.end]
     }
 }
 

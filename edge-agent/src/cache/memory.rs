@@ -1,16 +1,32 @@
 //! The memory tier: finished objects, weighted by the bytes they cost, the least useful evicted first.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    hash::BuildHasher,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
+use parking_lot::Mutex;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
 
-use super::{Limits, expiry::ExpiryIndex, object::Object};
+use super::{
+    Limits,
+    expiry::ExpiryIndex,
+    object::Object,
+    variants::{self, Variants},
+};
 use crate::{clock::Timestamp, metrics::SharedMetrics};
 
-type Inner = sync::Cache<Arc<[u8]>, Arc<Object>, ByBytes, foldhash::fast::RandomState, CountEvictions>;
+type Inner = sync::Cache<Arc<[u8]>, Variants, ByBytes, foldhash::fast::RandomState, CountEvictions>;
 
 /// Objects that a shard must have room for, so that one large object does not empty it.
 const OBJECTS_PER_SHARD_MIN: u64 = 4;
+/// Bytes that the variants of one key may hold together, in objects of the largest size: less than a shard has room for.
+const VARIANTS_OBJECTS_MAX: u64 = 2;
+/// Locks for changing what a key has.
+const WRITER_LOCKS: usize = 64;
 /// More shards than this do not make a machine of any size faster.
 const SHARDS_MAX: u64 = 256;
 /// What an average object is taken to weigh, for the size of the first tables.
@@ -21,26 +37,35 @@ const TYPICAL_OBJECT_BYTES: u64 = 64 << 10;
 pub struct MemoryCache {
     objects: Inner,
     expiry: ExpiryIndex,
+    /// Responses beyond the first of their key.
+    further_variants: Arc<AtomicU64>,
+    /// Taken to change what a key has, so that two who do it at once do not undo each other. Never taken to read.
+    writers: Box<[Mutex<()>]>,
+    hasher: foldhash::fast::RandomState,
+    variants_bytes_max: u64,
     metrics: Arc<SharedMetrics>,
 }
 
 #[derive(Debug, Clone)]
 struct ByBytes;
 
-impl Weighter<Arc<[u8]>, Arc<Object>> for ByBytes {
-    fn weight(&self, key: &Arc<[u8]>, object: &Arc<Object>) -> u64 {
-        object.weight(key)
+impl Weighter<Arc<[u8]>, Variants> for ByBytes {
+    fn weight(&self, key: &Arc<[u8]>, variants: &Variants) -> u64 {
+        variants.as_slice().iter().map(|object| object.weight(key)).sum()
     }
 }
 
 #[derive(Debug, Clone)]
 struct CountEvictions(Arc<SharedMetrics>);
 
-impl Lifecycle<Arc<[u8]>, Arc<Object>> for CountEvictions {
-    type RequestState = ();
+impl Lifecycle<Arc<[u8]>, Variants> for CountEvictions {
+    /// The key that is being written: what was under it is replaced, not evicted.
+    type RequestState = Option<Arc<[u8]>>;
 
-    fn on_evict(&self, (): &mut (), _: Arc<[u8]>, _: Arc<Object>) {
-        self.0.evictions.fetch_add(1, Ordering::Relaxed);
+    fn on_evict(&self, written: &mut Option<Arc<[u8]>>, key: Arc<[u8]>, variants: Variants) {
+        if written.as_ref() != Some(&key) {
+            self.0.evictions.fetch_add(variants.as_slice().len() as u64, Ordering::Relaxed);
+        }
     }
 }
 
@@ -62,41 +87,102 @@ impl MemoryCache {
             foldhash::fast::RandomState::default(),
             CountEvictions(Arc::clone(&metrics)),
         );
-        Self { objects, expiry: ExpiryIndex::default(), metrics }
+        Self {
+            objects,
+            expiry: ExpiryIndex::default(),
+            further_variants: Arc::default(),
+            writers: (0..WRITER_LOCKS).map(|_| Mutex::default()).collect(),
+            hasher: foldhash::fast::RandomState::default(),
+            variants_bytes_max: VARIANTS_OBJECTS_MAX * limits.object_bytes_max,
+            metrics,
+        }
     }
 
-    /// The object under a key, fresh or not.
+    /// What is stored under a key, fresh or not.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Arc<Object>> {
+    pub fn get(&self, key: &[u8]) -> Option<Variants> {
         self.objects.get(key)
     }
 
-    /// Stores an object, in place of any other under the same key.
-    pub fn insert(&self, key: Arc<[u8]>, object: Arc<Object>) {
-        let fresh_until = object.head.fresh_until;
-        self.objects.insert(Arc::clone(&key), object);
-        self.expiry.add(key, fresh_until);
+    /// The same, without counting as a use.
+    #[must_use]
+    pub fn peek(&self, key: &[u8]) -> Option<Variants> {
+        self.objects.peek(key)
     }
 
-    /// Drops the objects whose time is over. Nothing goes to any origin because of it. Returns how many there were.
+    /// Stores an object beside the other variants of its key, in place of those it replaces.
+    pub fn insert(&self, key: Arc<[u8]>, object: Arc<Object>, now: Timestamp) {
+        let kept_until = object.head.terms.kept_until;
+        self.change(&key, |old| variants::with(old, object, self.variants_bytes_max, now));
+        self.expiry.add(key, kept_until);
+    }
+
+    /// Puts `new` where `old` is, or nothing. Does nothing if `old` has gone already.
+    pub fn replace(&self, key: &Arc<[u8]>, old: &Arc<Object>, new: Option<Arc<Object>>) {
+        let due = |object: &Arc<Object>| object.head.terms.kept_until.unix_seconds();
+        let new_due = new.as_ref().filter(|new| due(new) != due(old)).map(|new| new.head.terms.kept_until);
+        let mut was_there = false;
+        self.change(key, |list| {
+            let mut changed: Vec<_> =
+                list.iter().filter(|object| !Arc::ptr_eq(object, old)).cloned().collect();
+            was_there = changed.len() < list.len();
+            if was_there {
+                changed.extend(new);
+                // Stable, and nearly always in order already.
+                changed.sort_by_key(|object| std::cmp::Reverse(object.head.date));
+            }
+            changed
+        });
+        if let Some(at) = new_due.filter(|_| was_there) {
+            self.expiry.add(Arc::clone(key), at);
+        }
+    }
+
+    /// Drops the objects that are no longer worth keeping. Nothing goes to any origin because of it. Returns how many there were.
     pub fn sweep(&self, now: Timestamp) -> usize {
         let mut dropped = 0;
         for key in self.expiry.take_due(now) {
-            // Meanwhile a fresh object may have taken the key.
-            dropped +=
-                usize::from(self.objects.remove_if(&*key, |object| !object.head.is_fresh(now)).is_some());
+            // Meanwhile another object may have taken the key.
+            self.change(&key, |list| {
+                let kept: Vec<_> =
+                    list.iter().filter(|object| object.head.terms.kept_until > now).cloned().collect();
+                dropped += list.len() - kept.len();
+                kept
+            });
         }
         self.metrics.expirations.fetch_add(dropped as u64, Ordering::Relaxed);
+        let is_kept_until =
+            |object: &Arc<Object>, second| object.head.terms.kept_until.unix_seconds() == second;
         self.expiry.clean(self.objects.len(), |key, second| {
-            self.objects.peek(key).is_some_and(|object| object.head.fresh_until.unix_seconds() == second)
+            let variants = self.objects.peek(key);
+            variants.is_some_and(|v| v.as_slice().iter().any(|object| is_kept_until(object, second)))
         });
         dropped
+    }
+
+    /// Changes what a key has, one at a time.
+    fn change(&self, key: &Arc<[u8]>, change: impl FnOnce(&[Arc<Object>]) -> Vec<Arc<Object>>) {
+        let lock = usize::try_from(self.hasher.hash_one(key) % WRITER_LOCKS as u64).unwrap_or(0);
+        let _writing = self.writers[lock].lock();
+        let old = self.objects.peek(&**key);
+        let old = old.as_ref().map_or(&[][..], Variants::as_slice);
+        let new = change(old);
+        if new.len() == old.len() && new.iter().zip(old).all(|(new, old)| Arc::ptr_eq(new, old)) {
+            return;
+        }
+        match Variants::new(new, &self.further_variants) {
+            Some(variants) => {
+                let mut written = Some(Arc::clone(key));
+                self.objects.insert_with_lifecycle(Arc::clone(key), variants, &mut written);
+            }
+            None => _ = self.objects.remove(&**key),
+        }
     }
 
     /// How many objects there are.
     #[must_use]
     pub fn objects(&self) -> u64 {
-        self.objects.len() as u64
+        self.objects.len() as u64 + self.further_variants.load(Ordering::Relaxed)
     }
 
     /// What they cost together.
@@ -108,10 +194,7 @@ impl MemoryCache {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
 
     use super::*;
     use crate::cache::object::{Body, Head};
@@ -123,13 +206,8 @@ mod tests {
     fn object(bytes: usize, fresh_until: Timestamp) -> Arc<Object> {
         Arc::new(Object {
             head: Head {
-                status: StatusCode::OK,
-                headers: HeaderMap::new(),
                 content_length: Some(bytes as u64),
-                received: Timestamp::default(),
-                initial_age: Duration::ZERO,
-                fresh_until,
-                vary: None,
+                ..Head::sample(Timestamp::default(), fresh_until.since(Timestamp::default()))
             },
             body: Body::from_chunks(&[Bytes::from(vec![0; bytes])], bytes as u64),
         })
@@ -139,8 +217,8 @@ mod tests {
     fn expired_objects_are_dropped_by_the_sweep() {
         let cache = cache(1 << 20, 1 << 16);
         let at = Timestamp::from_unix_seconds;
-        cache.insert(Arc::from(&b"a"[..]), object(10, at(10)));
-        cache.insert(Arc::from(&b"b"[..]), object(10, at(20)));
+        cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
+        cache.insert(Arc::from(&b"b"[..]), object(10, at(20)), Timestamp::default());
         assert_eq!(cache.sweep(at(9)), 0);
         assert_eq!(cache.sweep(at(15)), 1);
         assert!(cache.get(b"a").is_none());
@@ -152,8 +230,8 @@ mod tests {
     fn a_newer_object_survives_the_expiry_of_the_older() {
         let cache = cache(1 << 20, 1 << 16);
         let at = Timestamp::from_unix_seconds;
-        cache.insert(Arc::from(&b"a"[..]), object(10, at(10)));
-        cache.insert(Arc::from(&b"a"[..]), object(10, at(100)));
+        cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
+        cache.insert(Arc::from(&b"a"[..]), object(10, at(100)), Timestamp::default());
         assert_eq!(cache.sweep(at(50)), 0);
         assert!(cache.get(b"a").is_some());
     }
@@ -162,7 +240,11 @@ mod tests {
     fn the_capacity_holds() {
         let cache = cache(1 << 20, 1 << 16);
         for i in 0..1000u32 {
-            cache.insert(Arc::from(&i.to_le_bytes()[..]), object(10_000, Timestamp::NEVER));
+            cache.insert(
+                Arc::from(&i.to_le_bytes()[..]),
+                object(10_000, Timestamp::NEVER),
+                Timestamp::default(),
+            );
             assert!(cache.bytes() <= 1 << 20);
         }
         assert!(cache.objects() > 50, "{}", cache.objects());
@@ -172,7 +254,7 @@ mod tests {
     #[test]
     fn the_largest_object_allowed_is_admitted() {
         let cache = cache(1 << 20, 1 << 18);
-        cache.insert(Arc::from(&b"a"[..]), object(1 << 18, Timestamp::NEVER));
+        cache.insert(Arc::from(&b"a"[..]), object(1 << 18, Timestamp::NEVER), Timestamp::default());
         assert!(cache.get(b"a").is_some());
     }
 }

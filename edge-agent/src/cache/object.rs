@@ -5,7 +5,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::vary::Vary;
+use super::{freshness::Timing, invalidation::Epoch, part::Part, terms::Terms, vary::Vary};
+#[cfg(test)]
+use super::{
+    freshness::{Freshness, Source},
+    reuse::Failing,
+};
 use crate::clock::Timestamp;
 
 /// Bodies are kept in pieces of at most this size: few enough to hand over quickly, small enough to find memory for.
@@ -16,7 +21,7 @@ const OVERHEAD_BYTES: u64 = 512;
 const HEADER_OVERHEAD_BYTES: u64 = 104;
 
 /// The head of a response, as it is sent with every hit: end-to-end headers only, plus what this edge adds to all of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Head {
     /// The status.
     pub status: StatusCode,
@@ -24,21 +29,27 @@ pub struct Head {
     pub headers: HeaderMap,
     /// Length of the body, when the origin announced it.
     pub content_length: Option<u64>,
-    /// When it was received.
-    pub received: Timestamp,
-    /// Age when it was received.
-    pub initial_age: Duration,
-    /// Not to be used from this moment on.
-    pub fresh_until: Timestamp,
+    /// When it was asked for, or validated, and when the answer came.
+    pub timing: Timing,
+    /// When it was generated: Date, or when it was received.
+    pub date: Timestamp,
+    /// What may be done with it, and until when.
+    pub terms: Terms,
     /// For which requests, besides having the same key.
     pub vary: Option<Vary>,
+    /// The groups it belongs to (RFC 9875).
+    pub groups: Box<[Box<str>]>,
+    /// Which changes the origin may not have known of yet.
+    pub began: Epoch,
+    /// Which part of the object it holds; `None` for all of it.
+    pub part: Option<Part>,
 }
 
 impl Head {
-    /// Whether it may be used without asking the origin (RFC 9111 section 4.2).
+    /// Whether it is fresh (RFC 9111 section 4.2).
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now < self.fresh_until
+        now < self.terms.freshness.fresh_until
     }
 
     /// Whether it was chosen by headers that this request has too (RFC 9111 section 4.1).
@@ -47,10 +58,51 @@ impl Head {
         self.vary.as_ref().is_none_or(|vary| vary.matches(request))
     }
 
-    /// Age in seconds (RFC 9111 section 4.2.3, current_age).
+    /// Age (RFC 9111 section 4.2.3, current_age).
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Duration {
+        self.terms.freshness.initial_age + now.since(self.timing.response)
+    }
+
+    /// Age in whole seconds, as Age has it.
     #[must_use]
     pub fn age_seconds(&self, now: Timestamp) -> u64 {
-        (self.initial_age + now.since(self.received)).as_secs()
+        self.age(now).as_secs()
+    }
+
+    /// A 200 without headers, received at this moment, fresh for so long, and not kept for longer.
+    #[cfg(test)]
+    pub(crate) fn sample(received: Timestamp, fresh_for: Duration) -> Self {
+        let freshness = Freshness {
+            lifetime: fresh_for,
+            source: Source::MaxAge,
+            initial_age: Duration::ZERO,
+            fresh_until: received.after(fresh_for),
+        };
+        let terms = Terms {
+            freshness,
+            validate_always: false,
+            immutable: false,
+            stale_on_request: false,
+            while_revalidate_until: Timestamp::default(),
+            if_error_until: Timestamp::default(),
+            if_unreachable_until: Timestamp::default(),
+            hold_until: Timestamp::default(),
+            held_for: Failing::Error,
+            kept_until: freshness.fresh_until,
+        };
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            content_length: None,
+            timing: Timing { request: received, response: received },
+            date: received,
+            terms,
+            vary: None,
+            groups: Box::default(),
+            began: Epoch::default(),
+            part: None,
+        }
     }
 }
 
@@ -137,7 +189,8 @@ impl Object {
             .map(|(name, value)| (name.as_str().len() + value.len()) as u64 + HEADER_OVERHEAD_BYTES)
             .sum();
         let vary = self.head.vary.as_ref().map_or(0, Vary::bytes);
-        self.body.len() + headers + vary + key.len() as u64 + OVERHEAD_BYTES
+        let groups: u64 = self.head.groups.iter().map(|g| g.len() as u64 + 16).sum();
+        self.body.len() + headers + vary + groups + key.len() as u64 + OVERHEAD_BYTES
     }
 }
 

@@ -1,38 +1,54 @@
 //! Storability (RFC 9111 section 3): whether a response may be kept at all.
 
 use headland_proto::model::{CachePolicy, Semantics};
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 
 use super::{
-    cache_control::Directives,
-    freshness::{self, Freshness, Timing},
+    cache_control::{Directives, Qualified, RequestDirectives},
+    freshness::{self, Timing},
+    groups,
+    terms::{self, Terms},
     vary::Vary,
 };
+use crate::{clock::Timestamp, closed::closed};
 
-/// Why a response is not stored. The only source of that answer, in logs and metrics too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// `no-store`.
-    NoStore,
-    /// The request asked that nothing be stored.
-    RequestNoStore,
-    /// `private`.
-    Private,
-    /// `no-cache`: every reuse would have to ask the origin.
-    NoCache,
-    /// The request carried Authorization and the response does not allow sharing (RFC 9111 section 3.5).
-    Authorization,
-    /// `Vary: *`, or a Vary that cannot be read.
-    Vary,
-    /// A status that is not stored, or not without explicit freshness.
-    Status,
-    /// Nothing says that it may be used for any time at all, or that time is already over.
-    NotFresh,
-    /// The body ends with the connection, so that a cut-off body would look complete.
-    CloseDelimited,
+closed! {
+    /// Why a response is not stored. The only source of that answer, in logs and metrics too.
+    pub enum Reason {
+        /// `no-store`.
+        NoStore = "no-store",
+        /// The request asked that nothing be stored.
+        RequestNoStore = "request-no-store",
+        /// `private`.
+        Private = "private",
+        /// `no-cache`, and nothing to ask the origin about it with.
+        NoCache = "no-cache",
+        /// The request carried Authorization and the response does not allow sharing (RFC 9111 section 3.5).
+        Authorization = "authorization",
+        /// `Vary: *`, or a Vary that cannot be read.
+        Vary = "vary",
+        /// A status that is not stored, or that passes and is not stored without explicit freshness.
+        Status = "status",
+        /// A status that needs explicit freshness or `public`, and has neither (RFC 9111 section 3).
+        NotExplicit = "not-explicit",
+        /// Nothing says that it may be used for any time at all, or that time is already over.
+        NotFresh = "not-fresh",
+        /// The body ends with the connection, so that a cut-off body would look complete.
+        CloseDelimited = "close-delimited",
+        /// The policy's maximum TTL is zero.
+        Policy = "policy",
+        /// It sets a cookie, and says nothing of how long it is fresh: nobody thought of sharing it.
+        SetCookie = "set-cookie",
+    }
 }
 
 impl Reason {
+    /// Whether it lies in the request alone: a response to another request may be stored.
+    #[must_use]
+    pub fn is_the_requests(self) -> bool {
+        matches!(self, Self::Authorization | Self::RequestNoStore)
+    }
+
     /// Whether the next response to the same key will probably not be storable either. An error status passes, and what this one
     /// request said is not true of the next; what an origin says about its pages lasts.
     #[must_use]
@@ -78,10 +94,22 @@ impl<'a> ResponseFacts<'a> {
 /// A response that may be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storable {
-    /// For how long.
-    pub freshness: Freshness,
+    /// What may be done with it, and for how long.
+    pub terms: Terms,
     /// For which requests, besides having the same key.
     pub vary: Option<Vary>,
+    /// Fields that are not for anybody but the viewer who caused the fetch: those that `private` and `no-cache` name.
+    pub fields_not_kept: Vec<HeaderName>,
+    /// The groups it belongs to (RFC 9875).
+    pub groups: Box<[Box<str>]>,
+}
+
+impl Storable {
+    /// Whether requests that waited for it may have it, too: it is fresh, and not to be validated before every use.
+    #[must_use]
+    pub fn is_shareable(&self, now: Timestamp) -> bool {
+        self.terms.is_shareable(now)
+    }
 }
 
 /// Decides whether the response to a GET may be stored.
@@ -93,196 +121,114 @@ pub fn decide(
     request: RequestFacts<'_>,
     response: ResponseFacts<'_>,
 ) -> Result<Storable, Reason> {
-    let cc = Directives::of(response.headers);
-    let explicit = freshness::explicit_lifetime(response.headers, &cc, response.timing.response).is_some();
-    let vary = Vary::of(response.headers, request.headers);
-    let freshness = freshness::of(policy, response.status, response.headers, &cc, response.timing);
+    if policy.ttl.max.is_zero() {
+        return Err(Reason::Policy);
+    }
+    let cc = Directives::of(policy.semantics, response.headers);
     let vary = match policy.semantics {
         Semantics::CloudFront => {
-            cloudfront(&cc, response.status, explicit, freshness)?;
-            // Headers outside the key never reach the origin, so it cannot have chosen by them: only "*" says something, and a
-            // minimum TTL overrides that as well (CloudFront guide, "Vary").
-            vary.map_err(|_| Reason::Vary)
-                .or_else(|reason| if policy.ttl.min.is_zero() { Err(reason) } else { Ok(None) })?;
-            None
+            cloudfront(&cc, response.status, policy.ttl.min.is_zero())?;
+            cloudfront_vary(policy, response.headers)?
         }
         Semantics::Rfc9111 => {
-            rfc9111(&cc, request, response.status, explicit)?;
-            vary.map_err(|_| Reason::Vary)?
+            rfc9111(&cc, request, response)?;
+            Vary::of(response.headers, request.headers).map_err(|_| Reason::Vary)?
         }
     };
-    if freshness.lifetime.is_zero() {
-        return Err(Reason::NotFresh);
+    let received = response.timing.response;
+    let freshness = freshness::of(policy, response.status, response.headers, &cc, response.timing);
+    let fields_not_kept = [cc.private.fields(), cc.no_cache.fields()].concat();
+    let has_validator = [header::ETAG, header::LAST_MODIFIED]
+        .iter()
+        .any(|name| response.headers.contains_key(name) && !fields_not_kept.contains(name));
+    let terms = terms::of(policy, response.status, &cc, freshness, received, has_validator);
+    if terms.kept_until <= received {
+        return Err(if cc.no_cache.is_whole() { Reason::NoCache } else { Reason::NotFresh });
     }
     if !response.delimited {
         return Err(Reason::CloseDelimited);
     }
-    Ok(Storable { freshness, vary })
+    Ok(Storable { terms, vary, fields_not_kept, groups: groups::of(response.headers) })
 }
 
-fn cloudfront(
-    cc: &Directives,
-    status: StatusCode,
-    explicit: bool,
-    freshness: Freshness,
-) -> Result<(), Reason> {
+/// Headers outside the key never reach the origin, so it cannot have chosen by them: only "*" says something, and a minimum TTL
+/// overrides that as well (CloudFront guide, "Vary").
+fn cloudfront_vary(policy: &CachePolicy, response: &HeaderMap) -> Result<Option<Vary>, Reason> {
+    match Vary::of(response, &HeaderMap::new()) {
+        Err(_) if policy.ttl.min.is_zero() => Err(Reason::Vary),
+        _ => Ok(None),
+    }
+}
+
+/// CloudFront guide, "How CloudFront caches HTTP 4xx and 5xx status codes", and the table in "Specify the amount of time that CloudFront
+/// caches objects".
+fn cloudfront(cc: &Directives, status: StatusCode, no_minimum: bool) -> Result<(), Reason> {
+    let explicit = cc.max_age.is_some() || cc.s_maxage.is_some();
     match status.as_u16() {
         // A 304 or 206 answers a question that this cache did not ask.
         206 | 304 | 416 | 100..=199 => return Err(Reason::Status),
         200..=399 => {}
+        // Whatever they say.
         _ if freshness::is_error_kept_for_a_while(status) => return Ok(()),
         400 | 403 | 405 | 412 | 415 if explicit => {}
+        400 | 403 | 405 | 412 | 415 => return Err(Reason::NotExplicit),
         _ => return Err(Reason::Status),
     }
-    if freshness.lifetime.is_zero() {
-        return match cc {
-            Directives { no_store: true, .. } => Err(Reason::NoStore),
-            Directives { private: true, .. } => Err(Reason::Private),
-            Directives { no_cache: true, .. } => Err(Reason::NoCache),
-            _ => Err(Reason::NotFresh),
-        };
+    match cc {
+        Directives { no_store: true, .. } if no_minimum => Err(Reason::NoStore),
+        Directives { private: Qualified::Whole, .. } if no_minimum => Err(Reason::Private),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-fn rfc9111(
-    cc: &Directives,
-    request: RequestFacts<'_>,
-    status: StatusCode,
-    explicit: bool,
-) -> Result<(), Reason> {
-    if cc.no_store {
+/// RFC 9111 section 3, condition by condition, for a shared cache and a GET.
+fn rfc9111(cc: &Directives, request: RequestFacts<'_>, response: ResponseFacts<'_>) -> Result<(), Reason> {
+    let status = response.status;
+    let understood = is_understood(status);
+    // must-understand: without understanding it is not stored, with it no-store is not meant for this cache (section 5.2.2.3).
+    if cc.must_understand && !understood {
+        return Err(Reason::Status);
+    }
+    if cc.no_store && !cc.must_understand {
         return Err(Reason::NoStore);
     }
-    if Directives::of(request.headers).no_store {
+    if RequestDirectives::of(request.headers).no_store {
         return Err(Reason::RequestNoStore);
     }
-    if cc.private {
+    if cc.private.is_whole() {
         return Err(Reason::Private);
-    }
-    if cc.no_cache {
-        return Err(Reason::NoCache);
     }
     if request.authorization && !(cc.public || cc.must_revalidate || cc.s_maxage.is_some()) {
         return Err(Reason::Authorization);
     }
-    match status.as_u16() {
-        206 | 304 | 100..=199 => Err(Reason::Status),
-        // Heuristically cacheable (RFC 9110 section 15.1): a default TTL may apply.
-        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501 => Ok(()),
-        _ if explicit || cc.public => Ok(()),
-        _ => Err(Reason::Status),
+    if is_never_stored(status) {
+        return Err(Reason::Status);
     }
+    let explicit =
+        freshness::explicit_lifetime(response.headers, cc, response.timing.response).is_some() || cc.public;
+    if !explicit && response.headers.contains_key(header::SET_COOKIE) {
+        return Err(Reason::SetCookie);
+    }
+    if explicit || freshness::is_heuristically_cacheable(status) {
+        Ok(())
+    } else if status.is_server_error() {
+        // It passes.
+        Err(Reason::Status)
+    } else {
+        Err(Reason::NotExplicit)
+    }
+}
+
+/// Not final, partial, an answer to a condition or a range that the key does not hold (RFC 9111 section 3, RFC 9110 sections 15.5.13 and
+/// 15.5.17), or never to be stored by any cache (RFC 6585 sections 3 to 6).
+fn is_never_stored(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 100..=199 | 206 | 304 | 412 | 416 | 428 | 429 | 431 | 511)
+}
+
+/// Whether this cache conforms to what is said of caching a status (RFC 9111 section 3): those of RFC 9110, RFC 7725 and RFC 8470.
+fn is_understood(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200..=205 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 425 | 426 | 451 | 500..=505)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use headland_proto::model::{NameSelection, TtlBounds};
-
-    use super::*;
-    use crate::clock::Timestamp;
-
-    fn policy(semantics: Semantics, min: u64) -> CachePolicy {
-        let s = Duration::from_secs;
-        CachePolicy {
-            semantics,
-            ttl: TtlBounds {
-                min: s(min),
-                default: s(if semantics == Semantics::CloudFront { 100 } else { 0 }),
-                max: s(1000),
-            },
-            headers: vec![],
-            cookies: NameSelection::None,
-            query_strings: NameSelection::All,
-        }
-    }
-
-    fn decide_on(
-        policy: &CachePolicy,
-        request: &[(&'static str, &str)],
-        status: u16,
-        response: &[(&'static str, &str)],
-    ) -> Option<Reason> {
-        let map = |pairs: &[(&'static str, &str)]| {
-            let mut map = HeaderMap::new();
-            for (name, value) in pairs {
-                map.append(*name, value.parse().expect("value"));
-            }
-            map
-        };
-        let (request, response) = (map(request), map(response));
-        let now = Timestamp::from_unix_seconds(1_700_000_000);
-        decide(
-            policy,
-            RequestFacts { headers: &request, authorization: request.contains_key("authorization") },
-            ResponseFacts {
-                status: StatusCode::from_u16(status).expect("status"),
-                headers: &response,
-                delimited: !response.contains_key("x-close"),
-                timing: Timing { request: now, response: now },
-            },
-        )
-        .err()
-    }
-
-    #[test]
-    fn rfc9111_section_3() {
-        let p = policy(Semantics::Rfc9111, 0);
-        let check =
-            |request: &[(&'static str, &str)], status, response: &[(&'static str, &str)], expected| {
-                assert_eq!(
-                    decide_on(&p, request, status, response),
-                    expected,
-                    "{request:?} {status} {response:?}"
-                );
-            };
-        let fresh = ("cache-control", "max-age=60");
-        check(&[], 200, &[fresh], None);
-        check(&[], 200, &[], Some(Reason::NotFresh));
-        check(&[], 200, &[("cache-control", "max-age=60, no-store")], Some(Reason::NoStore));
-        check(&[("cache-control", "no-store")], 200, &[fresh], Some(Reason::RequestNoStore));
-        check(&[], 200, &[("cache-control", "max-age=60, private")], Some(Reason::Private));
-        check(&[], 200, &[("cache-control", "max-age=60, no-cache")], Some(Reason::NoCache));
-        check(&[("authorization", "x")], 200, &[fresh], Some(Reason::Authorization));
-        for allowed in ["public", "must-revalidate", "s-maxage=60"] {
-            check(&[("authorization", "x")], 200, &[fresh, ("cache-control", allowed)], None);
-        }
-        check(&[], 200, &[fresh, ("vary", "*")], Some(Reason::Vary));
-        check(&[], 200, &[fresh, ("vary", "accept")], None);
-        check(&[], 206, &[fresh], Some(Reason::Status));
-        check(&[], 304, &[fresh], Some(Reason::Status));
-        check(&[], 302, &[fresh], None);
-        check(&[], 302, &[], Some(Reason::Status));
-        check(&[], 404, &[fresh], None);
-        check(&[], 503, &[], Some(Reason::Status));
-        check(&[], 200, &[fresh, ("age", "60")], Some(Reason::NotFresh));
-        check(&[], 200, &[fresh, ("x-close", "")], Some(Reason::CloseDelimited));
-    }
-
-    #[test]
-    fn cloudfront_keeps_what_the_policy_says() {
-        let p = policy(Semantics::CloudFront, 0);
-        let check = |p: &CachePolicy, status, response: &[(&'static str, &str)], expected| {
-            assert_eq!(decide_on(p, &[], status, response), expected, "{status} {response:?}");
-        };
-        check(&p, 200, &[], None);
-        check(&p, 200, &[("cache-control", "no-store")], Some(Reason::NoStore));
-        check(&p, 200, &[("cache-control", "private")], Some(Reason::Private));
-        check(&p, 200, &[("cache-control", "no-cache")], Some(Reason::NoCache));
-        check(&p, 200, &[("cache-control", "max-age=0")], Some(Reason::NotFresh));
-        check(&policy(Semantics::CloudFront, 5), 200, &[("cache-control", "no-store")], None);
-        check(&p, 200, &[("vary", "*")], Some(Reason::Vary));
-        check(&p, 200, &[("vary", "accept")], None);
-        check(&policy(Semantics::CloudFront, 5), 200, &[("vary", "*")], None);
-        check(&p, 302, &[], None);
-        check(&p, 404, &[], None);
-        check(&p, 403, &[], Some(Reason::Status));
-        check(&p, 403, &[("cache-control", "max-age=60")], None);
-        check(&p, 416, &[("cache-control", "max-age=60")], Some(Reason::Status));
-        check(&p, 206, &[], Some(Reason::Status));
-        check(&p, 401, &[("cache-control", "max-age=60")], Some(Reason::Status));
-        check(&p, 200, &[("x-close", "")], Some(Reason::CloseDelimited));
-    }
-}
+mod tests;

@@ -5,18 +5,14 @@ use std::{
     collections::{HashMap, hash_map},
     pin::Pin,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use headland_proto::model::{Origin, OriginKind, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -28,7 +24,12 @@ use hyper_util::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Fault, credentials::CredentialsStore, s3};
+use super::{
+    Fault,
+    body::{Expectation, OutgoingBody},
+    credentials::CredentialsStore,
+    s3,
+};
 use crate::error_chain::ErrorChain;
 
 /// Fetches one worker may have under way; more are refused, so that dead origins cannot fill the memory.
@@ -70,6 +71,24 @@ pub struct Outgoing {
     pub host: Option<HeaderValue>,
     /// The viewer's body, when there is one.
     pub body: Option<Incoming>,
+    /// Whether the viewer waits for the origin's word before it sends the body.
+    pub expects_continue: bool,
+}
+
+impl Outgoing {
+    /// The same request once more, without a body.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            host: self.host.clone(),
+            body: None,
+            expects_continue: false,
+        }
+    }
 }
 
 /// The fetches of one worker that are under way, in all and by origin.
@@ -84,6 +103,8 @@ struct Load {
 pub struct UnderWay {
     load: Rc<Load>,
     origin: Rc<str>,
+    /// A body that the origin may not have wanted.
+    expectation: Option<Arc<Expectation>>,
 }
 
 impl UnderWay {
@@ -96,12 +117,15 @@ impl UnderWay {
         }
         *of_this += 1;
         load.all.set(load.all.get() + 1);
-        Ok(Self { load: Rc::clone(load), origin })
+        Ok(Self { load: Rc::clone(load), origin, expectation: None })
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        if let Some(expectation) = &self.expectation {
+            expectation.over();
+        }
         self.load.all.set(self.load.all.get() - 1);
         if let hash_map::Entry::Occupied(mut of_this) =
             self.load.by_origin.borrow_mut().entry(Rc::clone(&self.origin))
@@ -145,7 +169,7 @@ impl Origins {
         origin: &Origin,
         outgoing: Outgoing,
     ) -> Result<(Response<Incoming>, UnderWay), Fault> {
-        let under_way = UnderWay::begin(&self.load, name_of(origin))?;
+        let mut under_way = UnderWay::begin(&self.load, name_of(origin))?;
         let safe = matches!(outgoing.method, Method::GET | Method::HEAD) && outgoing.body.is_none();
         let has_body = outgoing.body.is_some();
         let mut body = outgoing.body;
@@ -156,10 +180,16 @@ impl Origins {
                 query: outgoing.query.as_deref(),
                 host: outgoing.host.as_ref(),
             };
-            let request =
+            let mut request =
                 self.address(origin, &outgoing.method, &outgoing.headers, request, body.take()).await?;
+            if outgoing.expects_continue && !request.body().is_end_stream() {
+                under_way.expectation = Some(ask_first(&mut request, origin.response_timeout));
+            }
             match self.send(origin, request).await {
                 Ok(response) => {
+                    if let Some(expectation) = &under_way.expectation {
+                        expectation.answered();
+                    }
                     check_framing(&response)?;
                     return Ok((response, under_way));
                 }
@@ -181,7 +211,7 @@ impl Origins {
     ) -> Result<Response<Incoming>, Fault> {
         let client = self.client(origin);
         let mut connection = capture_connection(&mut request);
-        let progress = Arc::clone(&request.body().progress);
+        let progress = request.body().progress();
         // First the connection: name, TCP and TLS together. From then on, or from the last of the request's body, the origin's
         // silence counts.
         let overdue = async {
@@ -258,7 +288,7 @@ impl Origins {
             OriginKind::S3(_) => parts.query.and_then(s3::forwarded_query),
         };
         let uri = uri(scheme, &authority, &path, query.as_deref()).map_err(|e| unusable(&e))?;
-        let mut request = Request::new(OutgoingBody { viewer: body, ..OutgoingBody::default() });
+        let mut request = Request::new(OutgoingBody::new(body));
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_11;
@@ -291,8 +321,24 @@ impl Origins {
     }
 }
 
+/// Has the origin asked whether it wants the body, which waits for the answer (RFC 9110 section 10.1.1). Other interim responses are
+/// dropped: this edge's own server cannot send any but 100.
+fn ask_first(request: &mut Request<OutgoingBody>, silence_max: Duration) -> Arc<Expectation> {
+    let expectation = Arc::new(Expectation::default());
+    request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+    request.body_mut().wait_for(Arc::clone(&expectation), silence_max);
+    let told = Arc::clone(&expectation);
+    hyper::ext::on_informational(request, move |response| {
+        if response.status() == StatusCode::CONTINUE {
+            told.wanted();
+        }
+    });
+    expectation
+}
+
 /// What an origin is counted under: its server.
-fn name_of(origin: &Origin) -> String {
+#[must_use]
+pub fn name_of(origin: &Origin) -> String {
     match &origin.kind {
         OriginKind::Custom(custom) => custom.authority(),
         OriginKind::S3(s3_origin) => format!("{}/{}", s3_origin.endpoint, s3_origin.bucket),
@@ -331,42 +377,6 @@ fn uri(scheme: Scheme, authority: &str, path: &str, query: Option<&str>) -> Resu
         None => path.to_owned(),
     };
     Uri::builder().scheme(scheme.as_str()).authority(authority).path_and_query(path_and_query).build()
-}
-
-/// The body of a request to an origin: none, or the viewer's as it comes.
-#[derive(Debug, Default)]
-pub struct OutgoingBody {
-    viewer: Option<Incoming>,
-    /// Grows with every piece that is sent.
-    progress: Arc<AtomicU64>,
-}
-
-impl Body for OutgoingBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = self.get_mut();
-        let Some(body) = &mut this.viewer else {
-            return Poll::Ready(None);
-        };
-        let frame = Pin::new(body).poll_frame(cx);
-        if frame.is_ready() {
-            this.progress.fetch_add(1, Ordering::Relaxed);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.viewer.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.viewer.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
-    }
 }
 
 /// The next bytes of a response, within the origin's response timeout. Trailers are dropped: nobody downstream asked for them.

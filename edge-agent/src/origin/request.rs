@@ -57,6 +57,14 @@ impl Identity {
     }
 }
 
+/// Whether a viewer waits to be asked for its body. One that speaks HTTP/1.0 does not (RFC 9110 section 10.1.1), and one that speaks
+/// HTTP/2 could not be asked.
+#[must_use]
+pub fn expects_continue(version: Version, headers: &HeaderMap) -> bool {
+    let is_continue = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    version == Version::HTTP_11 && headers.get_all(header::EXPECT).iter().any(is_continue)
+}
+
 /// The headers of a request to the origin, but for Host, the origin's custom headers and a signature.
 #[must_use]
 pub fn headers(
@@ -99,6 +107,16 @@ pub fn headers(
         }
         Purpose::Pass => {}
     }
+    out.remove(&HEADLAND_DEBUG);
+    // CloudFront removes TE.
+    if purpose == Purpose::Pass
+        && policy.semantics == Semantics::Rfc9111
+        && end_to_end::asks_for_trailers(viewer.headers)
+    {
+        // Said anew for the next hop, to which alone it is said (RFC 9110 section 10.1.4).
+        out.insert(header::TE, HeaderValue::from_static("trailers"));
+        out.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
     if policy.semantics == Semantics::CloudFront {
         out.entry(header::USER_AGENT).or_insert(USER_AGENT);
     }
@@ -116,6 +134,9 @@ pub fn headers(
     out
 }
 
+/// Asks this edge how it came to its answer, or tells it. Not for origins.
+pub(crate) const HEADLAND_DEBUG: HeaderName = HeaderName::from_static("headland-debug");
+
 /// Headers that ask for less than the whole object.
 const SELECTING: [HeaderName; 6] = [
     header::RANGE,
@@ -129,14 +150,22 @@ const SELECTING: [HeaderName; 6] = [
 /// Headers by which a viewer could tell the origin that another page was asked for than the one in the key.
 const MISLEADING: &[&str] = &[
     "forwarded",
+    "front-end-https",
     "x-forwarded-host",
     "x-forwarded-port",
+    "x-forwarded-prefix",
     "x-forwarded-proto",
     "x-forwarded-scheme",
     "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-host",
+    "x-http-method",
     "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
     "x-original-url",
     "x-rewrite-url",
+    "x-url-scheme",
 ];
 
 /// CloudFront guide: removed unless a policy asks for them.
@@ -223,6 +252,7 @@ mod tests {
         ("x-hop", "1"),
         ("x-key", "k"),
         ("x-other", "o"),
+        ("headland-debug", "1"),
     ];
 
     #[test]

@@ -1,219 +1,386 @@
-//! Filling: a miss becomes an object, with one fetch however many ask, and every one of them reading along.
+//! Filling: one fetch from the request to the stored object, with everybody who wants it reading along.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use headland_proto::model::{CachePolicy, Semantics};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::{Asking, Errand, Worker, pass::Alone};
+use super::{Worker, part, pass::Alone};
 use crate::{
     cache::{
+        cache_control::RequestDirectives,
         coalescing::{
-            Leader, Outcome, Role,
+            Leader, Outcome,
             body::{Demand, FillBody, Reader},
         },
-        freshness::Timing,
+        freshness::{self, ERROR_TTL_MIN, Timing},
+        invalidation::Epoch,
         object::{Body, Head, Object},
-        storability::{self, RequestFacts, ResponseFacts, Storable},
+        part::Part,
+        reuse::{self, Cause, Failing},
+        revalidation,
+        storability::{self, Reason, RequestFacts, ResponseFacts, Storable},
     },
+    clock::Timestamp,
     origin::{
         Fault,
+        breaker::{Breaker, Probe},
         http::{self as origin_http, Outgoing, UnderWay},
-        request::Purpose,
     },
     routing::compile::Behavior,
-    viewer::{body::ViewerBody, error_page::Failure, response},
+    viewer::response,
 };
 
 /// Bodies under way that are meant to be stored may hold this fraction of the cache's memory; beyond it they are not stored.
 const UNDER_WAY_FRACTION: u64 = 4;
 /// Objects larger than this are put together off the worker, which has other viewers to serve.
 const GATHERED_ELSEWHERE_BYTES: u64 = 1 << 20;
-
 /// How long to wait for those who have been told of a body and have not begun to read.
 const ABOUT_TO_BEGIN: Duration = Duration::from_millis(1);
+/// After an error, what is stale stands in for this long before the origin is asked about the same object again. With CloudFront
+/// semantics it is the error caching minimum TTL.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// What asks the origin to validate.
+const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
 /// What the one who started a fill gets.
-enum Begun {
-    Shared { head: Arc<Head>, reader: Option<Reader> },
-    Alone(Box<Alone>),
+pub(super) enum Begun {
+    /// An object under way; `stored` if it is going to be kept.
+    Shared { head: Arc<Head>, reader: Reader, stored: bool },
+    /// What was stored is still good.
+    Revalidated { object: Arc<Object>, stored: bool },
+    /// An error for which something stale may stand in.
+    ServerError(Box<Alone>),
+    /// A response for this viewer only, and why.
+    Alone { alone: Box<Alone>, why: Reason },
+    /// Nothing.
     Failed(Fault),
 }
 
 /// A fetch that fills the cache.
-struct Filling {
-    behavior: Arc<Behavior>,
-    leader: Leader<Fault>,
-    outgoing: Outgoing,
+pub(super) struct Filling {
+    pub(super) behavior: Arc<Behavior>,
+    pub(super) key: Arc<[u8]>,
+    /// Where parts of the object are kept, if only a part is asked for.
+    pub(super) parts_key: Option<Arc<[u8]>>,
+    pub(super) leader: Leader<Fault>,
+    pub(super) outgoing: Outgoing,
     /// The viewer's headers, for Vary.
-    request: HeaderMap,
+    pub(super) request: HeaderMap,
+    /// What is stored for this request.
+    pub(super) selected: Option<Arc<Object>>,
+    /// What the origin is asked to validate.
+    pub(super) candidates: Vec<Arc<Object>>,
+    pub(super) began: Epoch,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) probe: Option<Probe>,
+}
+
+/// Tells the one who started a fill, if there is one and it is still there.
+struct Starter(Option<oneshot::Sender<Begun>>);
+
+impl Starter {
+    fn tell(&mut self, begun: Begun) {
+        if let Some(starter) = self.0.take() {
+            // The viewer may have left; then nobody needs to know.
+            let _ = starter.send(begun);
+        }
+    }
 }
 
 impl Worker {
-    /// Joins the fill of a key, or starts it.
-    pub(super) async fn fill(
-        self: &Rc<Self>,
-        errand: &Errand,
-        key: &[u8],
-        asking: Asking,
-    ) -> Result<Response<ViewerBody>, Failure> {
-        let leader = match self.fills.join(key) {
-            Role::Waiter(fill) => {
-                return match fill.outcome().await {
-                    Outcome::Failed(fault) => Err(fault.into()),
-                    Outcome::Shared { head, body }
-                        if head.answers(asking.request.headers()) && head.is_fresh(self.clock.now()) =>
-                    {
-                        match body.reader() {
-                            Some(reader) => Ok(self.growing(&head, Some(reader), true, asking)),
-                            None => self.pass(errand, asking, None).await,
-                        }
-                    }
-                    Outcome::Shared { .. } | Outcome::Alone => self.pass(errand, asking, None).await,
-                };
+    /// The fetch itself.
+    pub(super) async fn run_fill(
+        self: Rc<Self>,
+        mut filling: Filling,
+        starter: Option<oneshot::Sender<Begun>>,
+    ) {
+        let mut starter = Starter(starter);
+        loop {
+            let asked = self.clock.now();
+            self.metrics.origin_fetches.add(1);
+            let fetched = self.origins.fetch(&filling.behavior.origin, filling.outgoing.repeated()).await;
+            let now = self.clock.now();
+            // It is known now how the origin is, however long the body takes.
+            drop(filling.probe.take());
+            let (response, under_way) = match fetched {
+                Ok(fetched) => fetched,
+                Err(fault) => {
+                    self.metrics.origin_errors.add(1);
+                    filling.breaker.failed(&fault, now);
+                    self.hold(&filling, Failing::Unreachable, now);
+                    filling.leader.decide(Outcome::Failed(fault.clone()));
+                    starter.tell(Begun::Failed(fault));
+                    return;
+                }
+            };
+            filling.breaker.answered();
+            let timing = Timing { request: asked, response: now };
+            if response.status() == StatusCode::NOT_MODIFIED && !filling.candidates.is_empty() {
+                if self.freshen(&filling, &response, timing, &mut starter) {
+                    return;
+                }
+                // It is about something that is not stored: ask for the whole (RFC 9111 section 4.3.4).
+                filling.candidates.clear();
+                CONDITIONS.iter().for_each(|name| _ = filling.outgoing.headers.remove(name));
+                continue;
             }
-            Role::Leader(leader) => leader,
-        };
-        // Between the lookup and here another fill may have ended.
-        let now = self.clock.now();
-        if let Some(object) = self.fresh(key, &asking.request, now) {
-            drop(leader);
-            return Ok(self.hit(&object, &asking.request, now, asking.id));
-        }
-        let outgoing = self.outgoing(errand, Purpose::Fill, &asking.request, asking.address);
-        let filling = Filling {
-            behavior: Arc::clone(&errand.behavior),
-            leader,
-            outgoing,
-            request: asking.request.headers().clone(),
-        };
-        let (begun, beginning) = oneshot::channel();
-        // A task of its own: the fill goes on when this viewer leaves.
-        tokio::task::spawn_local(Rc::clone(self).run_fill(filling, begun));
-        match beginning.await {
-            Ok(Begun::Shared { head, reader }) => Ok(self.growing(&head, reader, false, asking)),
-            Ok(Begun::Alone(alone)) => {
-                Ok(self.alone(errand, *alone, asking.request.method(), asking.id, asking.busy))
-            }
-            Ok(Begun::Failed(fault)) => Err(fault.into()),
-            Err(_) => Err(Fault::Response("the fetch was given up".to_owned()).into()),
+            return self.take(filling, response, under_way, timing, starter).await;
         }
     }
 
-    /// An object under way for one viewer: whole or in part.
-    fn growing(
+    /// A response with a body of its own.
+    async fn take(
         &self,
-        head: &Head,
-        reader: Option<Reader>,
-        hit: bool,
-        asking: Asking,
-    ) -> Response<ViewerBody> {
-        let mut headers = head.headers.clone();
-        response::mark(&mut headers, hit, asking.id);
-        let age = head.age_seconds(self.clock.now());
-        if hit || age > 0 {
-            headers.insert(header::AGE, HeaderValue::from(age));
-        }
-        let head_only = asking.request.method() == Method::HEAD;
-        let part = head.content_length.and_then(|length| {
-            response::select(head, asking.request.headers(), head_only, length, &mut headers)
+        filling: Filling,
+        response: Response<Incoming>,
+        under_way: UnderWay,
+        timing: Timing,
+        mut starter: Starter,
+    ) {
+        let now = timing.response;
+        let stand_in = filling.selected.as_ref().filter(|object| {
+            let (cause, asked) = (Cause::Expired, RequestDirectives::of(&filling.request));
+            is_server_error(response.status())
+                && reuse::on_failure(&object.head, &asked, cause, Failing::Error, now).is_some()
         });
-        let (status, skip, left) = match part {
-            Some((status, start, end)) => (status, start, Some(end - start)),
-            None => (head.status, 0, head.content_length),
-        };
-        let body = match reader {
-            Some(reader) if !head_only && left != Some(0) => {
-                ViewerBody::growing(reader, skip, left, asking.busy, self.metrics.clone())
-            }
-            _ => ViewerBody::empty(),
-        };
-        response::build(status, headers, body)
+        if stand_in.is_some() {
+            self.hold(&filling, Failing::Error, now);
+            filling.leader.decide(Outcome::ServerError);
+            starter.tell(Begun::ServerError(Box::new(Alone { response, under_way })));
+            return;
+        }
+        let policy = &filling.behavior.rules.cache_policy;
+        let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
+        let facts = RequestFacts { headers: &filling.request, authorization };
+        let part =
+            filling.parts_key.as_ref().and_then(|_| part::held_by(response.status(), response.headers()));
+        // A part is stored on the same terms as the whole (RFC 9111 section 3.3).
+        let status = if part.is_some() { StatusCode::OK } else { response.status() };
+        let response_facts = ResponseFacts { status, ..ResponseFacts::of(&response, timing) };
+        match storability::decide(policy, facts, response_facts) {
+            Err(reason) => self.leave_alone(&filling, reason, Alone { response, under_way }, &mut starter),
+            Ok(storable) => self.share(filling, response, under_way, (timing, part), storable, starter).await,
+        }
     }
 
-    /// The fetch itself, from the request to the stored object.
-    async fn run_fill(self: Rc<Self>, filling: Filling, begun: oneshot::Sender<Begun>) {
-        let Filling { behavior, leader, outgoing, request } = filling;
-        let authorization = outgoing.headers.contains_key(header::AUTHORIZATION);
-        let asked = self.clock.now();
-        self.metrics.origin_fetches.add(1);
-        let (response, under_way) = match self.origins.fetch(&behavior.origin, outgoing).await {
-            Ok(fetched) => fetched,
-            Err(fault) => {
-                self.metrics.origin_errors.add(1);
-                leader.decide(Outcome::Failed(fault.clone()));
-                // The viewer may have left; then nobody needs to know.
-                let _ = begun.send(Begun::Failed(fault));
-                return;
-            }
-        };
-        let timing = Timing { request: asked, response: self.clock.now() };
-        let facts = ResponseFacts::of(&response, timing);
-        let policy = &behavior.rules.cache_policy;
-        match storability::decide(policy, RequestFacts { headers: &request, authorization }, facts) {
-            Err(reason) => {
-                tracing::trace!(?reason, "not storable");
-                if reason.is_lasting() {
-                    self.cache.uncacheable.remember(leader.key(), timing.response);
-                }
-                leader.decide(Outcome::Alone);
-                let _ = begun.send(Begun::Alone(Box::new(Alone { response, under_way })));
-            }
-            Ok(storable) => {
-                let (parts, incoming) = response.into_parts();
-                let headers = response::headers_from_origin(&parts.headers, policy, &self.via(parts.version));
-                let head = Arc::new(new_head(parts.status, headers, timing, storable));
-                if head.content_length.is_some_and(|length| length > self.cache.limits().object_bytes_max) {
-                    self.cache.oversized.remember(leader.key(), timing.response);
-                }
-                let body =
-                    FillBody::new(self.has_room_for(head.content_length), Arc::clone(&self.fills.held_bytes));
-                let reader = body.reader();
-                leader.decide(Outcome::Shared { head: Arc::clone(&head), body: Arc::clone(&body) });
-                let _ = begun.send(Begun::Shared { head: Arc::clone(&head), reader });
-                self.pump(Pump { behavior, leader, head, body, incoming, _under_way: under_way }).await;
-            }
+    /// A response that is not to be stored.
+    fn leave_alone(&self, filling: &Filling, reason: Reason, alone: Alone, starter: &mut Starter) {
+        let now = self.clock.now();
+        self.metrics.not_stored[reason.index()].add(1);
+        if reason.is_lasting() {
+            self.cache.uncacheable.remember(filling.leader.key(), now);
         }
+        let status = alone.response.status();
+        if is_server_error(status) {
+            self.hold(filling, Failing::Error, now);
+        } else if is_definite(status)
+            && !reason.is_the_requests()
+            && let Some(superseded) = &filling.selected
+        {
+            self.cache.memory.replace(&filling.key, superseded, None);
+        }
+        filling.leader.decide(Outcome::Alone);
+        starter.tell(Begun::Alone { alone: Box::new(alone), why: reason });
+    }
+
+    /// A response that is stored, and that all who wait get as it comes.
+    async fn share(
+        &self,
+        filling: Filling,
+        response: Response<Incoming>,
+        under_way: UnderWay,
+        (timing, part): (Timing, Option<Part>),
+        storable: Storable,
+        mut starter: Starter,
+    ) {
+        let (parts, incoming) = response.into_parts();
+        let policy = &filling.behavior.rules.cache_policy;
+        let headers =
+            response::headers_from_origin(&parts.headers, policy, &self.via(parts.version), timing.response);
+        let shareable = storable.is_shareable(timing.response);
+        let mut kept = headers.clone();
+        storable.fields_not_kept.iter().for_each(|name| _ = kept.remove(name));
+        let whole = storable.fields_not_kept.is_empty();
+        let is_part = part.is_some();
+        let head = new_head(parts.status, kept, timing, storable, filling.began);
+        let head = Arc::new(Head { part, ..head });
+        // The one who caused the fetch gets what the origin meant for nobody else.
+        let own_head = if whole { Arc::clone(&head) } else { Arc::new(Head { headers, ..(*head).clone() }) };
+        if !is_part && head.content_length.is_some_and(|length| length > self.cache.limits().object_bytes_max)
+        {
+            self.cache.oversized.remember(&filling.key, timing.response);
+        }
+        if shareable {
+            self.cache.uncacheable.forget(filling.leader.key());
+        } else {
+            self.cache.uncacheable.remember(filling.leader.key(), timing.response);
+        }
+        let stored = self.has_room_for(head.content_length);
+        let body = FillBody::new(stored, Arc::clone(&self.fills.held_bytes));
+        if let Some(reader) = body.reader() {
+            starter.tell(Begun::Shared { head: own_head, reader, stored });
+        }
+        filling.leader.decide(match shareable {
+            true => Outcome::Shared { head: Arc::clone(&head), body: Arc::clone(&body) },
+            false => Outcome::Alone,
+        });
+        self.pump(Pump { filling, head, body, incoming, _under_way: under_way }).await;
     }
 
     /// Moves the body from the origin to the readers, and into the cache when it is complete.
     async fn pump(&self, mut pump: Pump) {
-        let Pump { behavior, leader, head, body, incoming, .. } = &mut pump;
+        let Pump { filling, head, body, incoming, .. } = &mut pump;
         loop {
-            match origin_http::next_chunk(incoming, behavior.origin.response_timeout).await {
+            match origin_http::next_chunk(incoming, filling.behavior.origin.response_timeout).await {
                 Ok(Some(chunk)) => {
                     if !self.has_room_for(Some(body.len() + chunk.len() as u64)) {
                         body.release();
                     }
-                    if !is_wanted(leader, body, chunk).await {
+                    if !is_wanted(&filling.leader, body, chunk).await {
                         return;
                     }
                 }
                 Ok(None) => break,
                 Err(fault) => {
                     self.metrics.origin_errors.add(1);
-                    tracing::debug!(%fault, origin = behavior.origin.id, "nothing stored of a body that broke off");
+                    tracing::debug!(%fault, origin = filling.behavior.origin.id, "nothing stored of a body that broke off");
                     return;
                 }
             }
         }
         // Readers need not wait for the storing.
+        let expected = head.part.as_ref().map(|part| part.bytes.end - part.bytes.start);
         let Some((chunks, bytes)) = body.complete() else {
             return;
         };
+        if expected.is_some_and(|expected| expected != bytes) {
+            tracing::debug!(
+                origin = filling.behavior.origin.id,
+                "nothing stored of a part that is not as long as it says"
+            );
+            return;
+        }
         let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
             self.background.spawn_blocking(move || Body::from_chunks(&chunks, bytes)).await.ok()
         } else {
             Some(Body::from_chunks(&chunks, bytes))
         };
         if let Some(gathered) = gathered {
-            body.settle(gathered.clone());
-            let object = Arc::new(Object { head: stored_head(head, bytes), body: gathered });
-            self.cache.memory.insert(Arc::clone(leader.key()), object);
+            let settled = gathered.clone();
+            let object = Object { head: stored_head(head, bytes), body: gathered };
+            match &filling.parts_key {
+                Some(parts_key) if head.part.is_some() => {
+                    self.store_part(parts_key, &filling.key, &filling.request, object).await;
+                }
+                _ => self.cache.memory.insert(Arc::clone(&filling.key), Arc::new(object), self.clock.now()),
+            }
+            body.settle(settled);
         }
         // Only now may the next fill of this key begin, and it will find the object.
+    }
+
+    /// Takes a 304 for what it is about (RFC 9111 section 4.3.4). False if that is nothing which is stored.
+    fn freshen(
+        &self,
+        filling: &Filling,
+        response: &Response<Incoming>,
+        timing: Timing,
+        starter: &mut Starter,
+    ) -> bool {
+        let heads: Vec<&Head> = filling.candidates.iter().map(|object| &object.head).collect();
+        let Some(old) =
+            revalidation::choose(response.headers(), &heads).and_then(|i| filling.candidates.get(i))
+        else {
+            return false;
+        };
+        let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
+        let facts = RequestFacts { headers: &filling.request, authorization };
+        let (headers, version) = (response.headers(), response.version());
+        let update = Update { old, headers, version, timing, began: filling.began };
+        let same_variant = filling.selected.as_ref().is_some_and(|selected| Arc::ptr_eq(selected, old));
+        let freshened = self.freshened(&filling.behavior.rules.cache_policy, &update, facts);
+        let is_stored = freshened.stored.is_some();
+        match freshened.stored {
+            Some((object, shareable)) => {
+                if same_variant {
+                    self.cache.memory.replace(&filling.key, old, Some(Arc::clone(&object)));
+                } else {
+                    self.cache.memory.insert(Arc::clone(&filling.key), Arc::clone(&object), timing.response);
+                }
+                if shareable {
+                    self.cache.uncacheable.forget(filling.leader.key());
+                    filling.leader.decide(Outcome::Revalidated(object));
+                } else {
+                    self.cache.uncacheable.remember(filling.leader.key(), timing.response);
+                    filling.leader.decide(Outcome::Alone);
+                }
+            }
+            None => {
+                if !freshened.is_the_requests {
+                    self.cache.memory.replace(&filling.key, old, None);
+                }
+                filling.leader.decide(Outcome::Alone);
+            }
+        }
+        starter.tell(Begun::Revalidated { object: freshened.own, stored: is_stored });
+        true
+    }
+
+    /// What a stored object becomes by a response that updates its head.
+    pub(super) fn freshened(
+        &self,
+        policy: &CachePolicy,
+        update: &Update<'_>,
+        request: RequestFacts<'_>,
+    ) -> Freshened {
+        let Update { old, timing, began, .. } = *update;
+        let status = old.head.status;
+        let via = self.via(update.version);
+        let new = response::headers_from_origin(update.headers, policy, &via, timing.response);
+        let mut headers = revalidation::freshened(&old.head.headers, &new);
+        // Not to be kept, but it counts (RFC 9111 section 4.2.3).
+        headers.extend(new.get(header::AGE).map(|age| (header::AGE, age.clone())));
+        let facts = ResponseFacts { status, headers: &headers, delimited: true, timing };
+        let decided = storability::decide(policy, request, facts);
+        let content_length = old.head.content_length;
+        let object =
+            |head: Head| Arc::new(Object { head: Head { content_length, ..head }, body: old.body.clone() });
+        match decided {
+            Ok(storable) => {
+                let shareable = storable.is_shareable(timing.response);
+                let mut kept = headers.clone();
+                storable.fields_not_kept.iter().for_each(|name| _ = kept.remove(name));
+                let stored = object(new_head(status, kept, timing, storable, began));
+                let headers = response::headers_to_store(headers, status);
+                let own = object(Head { headers, ..stored.head.clone() });
+                Freshened { own, stored: Some((stored, shareable)), is_the_requests: false }
+            }
+            Err(reason) => {
+                self.metrics.not_stored[reason.index()].add(1);
+                let headers = response::headers_to_store(headers, status);
+                let own = object(Head { headers, timing, ..old.head.clone() });
+                Freshened { own, stored: None, is_the_requests: reason.is_the_requests() }
+            }
+        }
+    }
+
+    /// The origin failed: for a while there is no use in asking about this object again.
+    fn hold(&self, filling: &Filling, failing: Failing, now: Timestamp) {
+        let Some(old) = &filling.selected else { return };
+        let hold = match filling.behavior.rules.cache_policy.semantics {
+            Semantics::CloudFront => ERROR_TTL_MIN,
+            Semantics::Rfc9111 => HOLD,
+        };
+        let mut head = old.head.clone();
+        head.terms.hold_until = now.after(hold);
+        head.terms.held_for = failing;
+        let held = Arc::new(Object { head, body: old.body.clone() });
+        self.cache.memory.replace(&filling.key, old, Some(held));
     }
 
     /// Whether a body that is this long so far, or will be, may be kept to be stored.
@@ -224,9 +391,27 @@ impl Worker {
     }
 }
 
+/// A stored object with a head brought up to date.
+pub(super) struct Freshened {
+    /// For the one whose request brought it about, who gets what the origin meant for nobody else as well.
+    pub(super) own: Arc<Object>,
+    /// For the cache, if it may still be stored, and whether it may be handed to those who wait.
+    pub(super) stored: Option<(Arc<Object>, bool)>,
+    /// It may not be stored for a reason that lies in this request alone: what is stored stays as it is.
+    pub(super) is_the_requests: bool,
+}
+
+/// A response that says how a stored head is to be updated.
+pub(super) struct Update<'a> {
+    pub(super) old: &'a Arc<Object>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) version: http::Version,
+    pub(super) timing: Timing,
+    pub(super) began: Epoch,
+}
+
 struct Pump {
-    behavior: Arc<Behavior>,
-    leader: Leader<Fault>,
+    filling: Filling,
     head: Arc<Head>,
     body: Arc<FillBody>,
     incoming: Incoming,
@@ -240,6 +425,16 @@ impl Drop for Pump {
     }
 }
 
+/// Errors for which something stale may stand in (RFC 5861 section 4).
+pub(super) fn is_server_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+/// Answers that tell what the object is now, or that it is no more: what is stored is not it any longer.
+fn is_definite(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
+}
+
 /// Hands on a chunk, and says whether to go on. A body that will not be stored and that nobody reads is not worth fetching, unless
 /// somebody is only just about to begin.
 async fn is_wanted(leader: &Leader<Fault>, body: &FillBody, chunk: Bytes) -> bool {
@@ -251,20 +446,30 @@ async fn is_wanted(leader: &Leader<Fault>, body: &FillBody, chunk: Bytes) -> boo
     demand == Demand::Wanted
 }
 
-fn new_head(status: StatusCode, mut headers: HeaderMap, timing: Timing, storable: Storable) -> Head {
+fn new_head(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    timing: Timing,
+    storable: Storable,
+    began: Epoch,
+) -> Head {
     if status == StatusCode::NO_CONTENT {
         headers.remove(header::CONTENT_LENGTH);
     }
     let content_length =
         headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let date = freshness::date(&headers).unwrap_or(timing.response);
     Head {
         status,
         headers: response::headers_to_store(headers, status),
         content_length,
-        received: timing.response,
-        initial_age: storable.freshness.initial_age,
-        fresh_until: timing.response.after(storable.freshness.lifetime),
+        timing,
+        date,
+        terms: storable.terms,
         vary: storable.vary,
+        groups: storable.groups,
+        began,
+        part: None,
     }
 }
 
@@ -274,13 +479,5 @@ fn stored_head(head: &Head, bytes: u64) -> Head {
     if head.status != StatusCode::NO_CONTENT {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
     }
-    Head {
-        status: head.status,
-        headers,
-        content_length: Some(bytes),
-        received: head.received,
-        initial_age: head.initial_age,
-        fresh_until: head.fresh_until,
-        vary: head.vary.clone(),
-    }
+    Head { headers, content_length: Some(bytes), ..head.clone() }
 }

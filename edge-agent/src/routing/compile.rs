@@ -4,10 +4,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use headland_proto::{
     id::DistributionId,
-    model::{CacheBehavior, DistributionConfig, HostName, HostPattern, Origin, PathPattern, Violations},
+    model::{
+        CacheBehavior, DistributionConfig, HostName, HostPattern, Origin, PathPattern, Semantics, Violations,
+    },
     revision::Revision,
     v1,
 };
+use http::Method;
 
 /// One distribution, checked and compiled for serving.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Distribution {
     pub enabled: bool,
     /// The other names it answers to.
     pub aliases: Vec<HostPattern>,
+    /// Whether viewers may ask how their answers came about.
+    pub debug_headers: bool,
     /// The path served for "/", with its leading slash.
     pub default_root_object: Option<String>,
     default_behavior: Arc<Behavior>,
@@ -35,6 +40,19 @@ pub struct Behavior {
     pub rules: CacheBehavior,
     /// Where objects come from.
     pub origin: Arc<Origin>,
+}
+
+impl Behavior {
+    /// Whether a method is served. One that no CloudFront behavior can name passes where all that can be named do, if the policy's
+    /// rules are RFC 9111's.
+    #[must_use]
+    pub fn allows(&self, method: &Method) -> bool {
+        let allowed = &self.rules.allowed_methods;
+        allowed.contains(method)
+            || (self.rules.cache_policy.semantics == Semantics::Rfc9111
+                && allowed.contains(&Method::DELETE)
+                && !matches!(*method, Method::CONNECT | Method::TRACE))
+    }
 }
 
 impl Distribution {
@@ -70,6 +88,7 @@ impl Distribution {
             domain_name,
             enabled: config.enabled,
             aliases: config.aliases,
+            debug_headers: config.debug_headers,
             default_root_object: config.default_root_object,
             default_behavior: compile(config.default_behavior),
             behaviors: config
@@ -78,6 +97,16 @@ impl Distribution {
                 .map(|(pattern, rules)| (pattern, compile(rules)))
                 .collect(),
         })
+    }
+
+    /// The path of the object that stands for a path: the default root object for "/". Chosen before the behavior is: the key of an
+    /// object must not be one thing to one behavior and another to the next.
+    #[must_use]
+    pub fn object_for<'p>(&'p self, path: &'p str) -> &'p str {
+        match &self.default_root_object {
+            Some(root) if path == "/" => root,
+            _ => path,
+        }
     }
 
     /// The behavior for a path: the first whose pattern matches, otherwise the default. A letter that is encoded without need
@@ -90,6 +119,15 @@ impl Distribution {
         let path = decode_unreserved(path);
         let matching = self.behaviors.iter().find(|(pattern, _)| pattern.matches(&path));
         matching.map_or(&self.default_behavior, |(_, behavior)| behavior)
+    }
+
+    /// Which pattern makes the behavior for a path the one it is, and its place among the patterns; `None`: none, so it is the
+    /// default.
+    #[must_use]
+    pub fn matching_pattern(&self, path: &str) -> Option<(usize, &PathPattern)> {
+        let path = decode_unreserved(path);
+        let mut patterns = self.behaviors.iter().map(|(pattern, _)| pattern).enumerate();
+        patterns.find(|(_, pattern)| pattern.matches(&path))
     }
 
     /// Every origin that a behavior sends requests to, without repetition.
@@ -173,6 +211,10 @@ mod tests {
         assert_eq!(target("/anything"), "a");
         assert_eq!(target("/%69mg/x.jpg"), "b");
         assert_eq!(target("/%2fmg%"), "a");
+        let place = |path: &str| compiled.matching_pattern(path).map(|(i, p)| (i, p.to_string()));
+        assert_eq!(place("/%69mg/x.jpg"), Some((0, "/img/*".into())));
+        assert_eq!(place("/x.png"), Some((2, compiled.behaviors[2].0.to_string())));
+        assert_eq!(place("/anything"), None);
         let ids: Vec<&str> = compiled.origins().map(|o| o.id.as_str()).collect();
         assert_eq!(ids, ["b", "a"]);
     }

@@ -19,6 +19,7 @@ use super::{
     assembly::{Assembly, AssemblyError, WholeUpdate},
     backoff::Ended,
     contact::Contact,
+    explain::{Answers, Explainer},
     owner::{Request, Verdict},
     report::Sources,
     state::{Offer, State},
@@ -44,6 +45,7 @@ const REPORT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) sources: Sources,
+    pub(crate) explainer: Arc<dyn Explainer>,
     pub(crate) state: watch::Receiver<Arc<State>>,
     pub(crate) offers: mpsc::Sender<Request>,
     /// The edge stops on purpose: say so and close.
@@ -104,6 +106,7 @@ struct Stream<'s> {
     report_interval: Duration,
     history: u64,
     assembly: Assembly,
+    answers: Answers,
     progressed: bool,
 }
 
@@ -151,11 +154,12 @@ impl<'s> Stream<'s> {
             report_interval,
             history,
             assembly,
+            answers: Answers::new(Arc::clone(&shared.explainer)),
             progressed,
         })
     }
 
-    /// Takes updates and sends reports until something ends it.
+    /// Takes updates and questions, sends reports and answers, until something ends it.
     async fn converse(&mut self) -> End {
         let mut timer = interval(self.report_interval);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -164,8 +168,15 @@ impl<'s> Stream<'s> {
         loop {
             let message = tokio::select! {
                 message = self.inbound.message() => message,
-                permit = self.outbound.reserve(), if report_due => {
+                permit = self.outbound.reserve(), if report_due || !self.answers.is_empty() => {
                     let Ok(permit) = permit else { return End::Closed };
+                    // Reports first: questions can wait, and are forgotten without harm.
+                    if !report_due {
+                        if let Some(answer) = self.answers.next() {
+                            permit.send(answer);
+                        }
+                        continue;
+                    }
                     let state = Arc::clone(&self.state.borrow_and_update());
                     permit.send(self.shared.sources.report(&state, false));
                     report_due = false;
@@ -201,6 +212,10 @@ impl<'s> Stream<'s> {
     ) -> Result<bool, End> {
         let part = match message?.ok_or(End::Closed)?.message {
             Some(Message::Update(part)) => part,
+            Some(Message::Explain(question)) => {
+                self.answers.take(question, &self.state.borrow());
+                return Ok(false);
+            }
             Some(Message::Welcome(_)) => return Err(End::Protocol("it sent a second Welcome")),
             // What a newer control plane adds is none of this program's business.
             None => return Ok(false),

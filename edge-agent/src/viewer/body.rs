@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -12,12 +12,13 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::connection::Busy;
+use super::{connection::Busy, multipart::Multipart};
 use crate::{
     cache::{
         coalescing::body::{ReadError, Reader},
         object::Object,
     },
+    end_to_end,
     metrics::WorkerMetrics,
     origin::http::UnderWay,
 };
@@ -37,6 +38,7 @@ enum Source {
     Empty,
     One(Bytes),
     Stored(Stored),
+    Parts(Box<Parts>),
     Growing(Growing),
     Passing(Box<Passing>),
 }
@@ -45,8 +47,15 @@ enum Source {
 #[derive(Debug)]
 struct Stored {
     object: Arc<Object>,
-    next_segment: usize,
-    skip: u64,
+    position: u64,
+    end: u64,
+}
+
+/// Several parts of a stored object.
+#[derive(Debug)]
+struct Parts {
+    multipart: Multipart,
+    current: Stored,
     left: u64,
 }
 
@@ -66,6 +75,8 @@ struct Passing {
     silence_max: Duration,
     silence: Pin<Box<Sleep>>,
     silent: bool,
+    /// Whether the viewer gets the trailers.
+    trailers: bool,
     _under_way: UnderWay,
 }
 
@@ -102,14 +113,15 @@ impl ViewerBody {
         let segments = object.body.segments();
         match segments {
             [only] if start == 0 && end == only.len() as u64 => Self::one(only.clone()),
-            _ => Source::Stored(Stored {
-                object: Arc::clone(object),
-                next_segment: 0,
-                skip: start,
-                left: end - start,
-            })
-            .into(),
+            _ => Source::Stored(Stored { object: Arc::clone(object), position: start, end }).into(),
         }
+    }
+
+    /// Several parts of a stored object.
+    #[must_use]
+    pub(crate) fn parts(object: &Arc<Object>, multipart: Multipart) -> Self {
+        let current = Stored { object: Arc::clone(object), position: 0, end: 0 };
+        Source::Parts(Box::new(Parts { left: multipart.length, multipart, current })).into()
     }
 
     /// An object under way: `left` bytes after the first `skip`, or all of it.
@@ -138,9 +150,19 @@ impl ViewerBody {
             silence_max,
             silence: Box::pin(tokio::time::sleep(silence_max)),
             silent: false,
+            trailers: false,
             _under_way: under_way,
         };
         Self { source: Source::Passing(Box::new(passing)), sent: Some(sent), busy: Some(busy) }
+    }
+
+    /// Passes trailers on as well, if it is a response that is passed on: the viewer takes them.
+    #[must_use]
+    pub(crate) fn with_trailers(mut self) -> Self {
+        if let Source::Passing(passing) = &mut self.source {
+            passing.trailers = true;
+        }
+        self
     }
 }
 
@@ -152,14 +174,27 @@ impl From<Source> for ViewerBody {
 
 impl Stored {
     fn next(&mut self) -> Option<Bytes> {
-        while self.left > 0 {
-            let segment = self.object.body.segments().get(self.next_segment)?;
-            self.next_segment += 1;
-            if let Some(bytes) = cut(segment.clone(), &mut self.skip, Some(&mut self.left)) {
-                return Some(bytes);
-            }
+        if self.position >= self.end {
+            return None;
         }
-        None
+        let mut piece = self.object.body.from(self.position)?;
+        piece.truncate(usize::try_from(self.end - self.position).unwrap_or(usize::MAX));
+        self.position += piece.len() as u64;
+        Some(piece)
+    }
+}
+
+impl Parts {
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = self.current.next().or_else(|| match self.multipart.parts.pop_front() {
+            Some((head, range)) => {
+                (self.current.position, self.current.end) = (range.start, range.end);
+                Some(head)
+            }
+            None => Some(std::mem::take(&mut self.multipart.closing)).filter(|closing| !closing.is_empty()),
+        })?;
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        Some(piece)
     }
 }
 
@@ -178,7 +213,7 @@ fn cut(mut piece: Bytes, skip: &mut u64, left: Option<&mut u64>) -> Option<Bytes
 impl Growing {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         while self.left != Some(0) {
-            match std::task::ready!(self.reader.poll_next(cx)) {
+            match ready!(self.reader.poll_next(cx)) {
                 None => break,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(piece)) => {
@@ -193,16 +228,22 @@ impl Growing {
 }
 
 impl Passing {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Ready(Some(Ok(frame))) => {
                     self.silent = false;
-                    // Trailers are dropped: nothing said that the viewer wants them.
-                    if let Ok(bytes) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(bytes)));
+                    match frame.into_data() {
+                        Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                        Err(frame) => {
+                            let trailers = frame.into_trailers().unwrap_or_default();
+                            if self.trailers && !trailers.is_empty() {
+                                let trailers = end_to_end::trailers(&trailers);
+                                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                            }
+                        }
                     }
                 }
                 Poll::Pending => {
@@ -228,29 +269,30 @@ impl Body for ViewerBody {
         if let Some(busy) = &this.busy {
             busy.asked();
         }
+        let data = |bytes: Option<Bytes>| bytes.map(|bytes| Ok(Frame::data(bytes)));
         let next = match &mut this.source {
             Source::Empty => None,
-            Source::One(bytes) => {
-                Some(Ok(std::mem::take(bytes))).filter(|b| b.as_ref().is_ok_and(|b| !b.is_empty()))
-            }
-            Source::Stored(stored) => stored.next().map(Ok),
-            Source::Growing(growing) => std::task::ready!(growing.poll_next(cx)),
-            Source::Passing(passing) => std::task::ready!(passing.poll_next(cx)),
+            Source::One(bytes) => data(Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())),
+            Source::Stored(stored) => data(stored.next()),
+            Source::Parts(parts) => data(parts.next()),
+            Source::Growing(growing) => ready!(growing.poll_next(cx)).map(|next| next.map(Frame::data)),
+            Source::Passing(passing) => ready!(passing.poll_next(cx)),
         };
-        if let (Some(metrics), Some(Ok(bytes))) = (&this.sent, &next) {
-            metrics.viewer_bytes_sent.add(bytes.len() as u64);
+        if let (Some(metrics), Some(Ok(frame))) = (&this.sent, &next) {
+            metrics.viewer_bytes_sent.add(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
         if let (Some(busy), Some(Ok(_))) = (&this.busy, &next) {
             busy.handed_over();
         }
-        Poll::Ready(next.map(|result| result.map(Frame::data)))
+        Poll::Ready(next)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
             Source::One(bytes) => bytes.is_empty(),
-            Source::Stored(stored) => stored.left == 0,
+            Source::Stored(stored) => stored.position >= stored.end,
+            Source::Parts(parts) => parts.left == 0,
             Source::Growing(growing) => growing.left == Some(0),
             Source::Passing(passing) => passing.incoming.is_end_stream(),
         }
@@ -260,7 +302,8 @@ impl Body for ViewerBody {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::One(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Stored(stored) => SizeHint::with_exact(stored.left),
+            Source::Stored(stored) => SizeHint::with_exact(stored.end.saturating_sub(stored.position)),
+            Source::Parts(parts) => SizeHint::with_exact(parts.left),
             Source::Growing(growing) => growing.left.map_or_else(SizeHint::default, SizeHint::with_exact),
             Source::Passing(passing) => passing.incoming.size_hint(),
         }
@@ -269,7 +312,10 @@ impl Body for ViewerBody {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
+    use crate::{cache::object::Head, clock::Timestamp};
 
     #[test]
     fn pieces_are_cut_to_what_is_wanted() {
@@ -279,5 +325,40 @@ mod tests {
         assert_eq!(cut(piece(), &mut skip, Some(&mut left)).as_deref(), Some(&b"23456"[..]));
         assert_eq!((skip, left), (0, 0));
         assert_eq!(cut(piece(), &mut skip, None).as_deref(), Some(&b"0123456789"[..]));
+    }
+
+    #[tokio::test]
+    async fn parts_of_a_large_object_are_handed_over_as_they_are_held() {
+        let chunks: Vec<Bytes> = (0..9u8).map(|i| Bytes::from(vec![i; 1 << 20])).collect();
+        let head = Head::sample(Timestamp::default(), Duration::ZERO);
+        let object =
+            Arc::new(Object { head, body: crate::cache::object::Body::from_chunks(&chunks, 9 << 20) });
+        let whole: Vec<u8> = chunks.iter().flatten().copied().collect();
+        // Across a border of segments, and up to the end.
+        let ranges = [(4 << 20) - 3..(4 << 20) + 3, 0..1, (9 << 20) - 2..9 << 20];
+        let multipart = Multipart::new(&ranges, 9 << 20, None);
+        let around = (multipart.parts.clone(), multipart.closing.clone());
+        let mut expected = Vec::new();
+        for (head, range) in &around.0 {
+            expected.extend_from_slice(head);
+            expected.extend_from_slice(
+                &whole[usize::try_from(range.start).expect("small")..][..(range.end - range.start) as usize],
+            );
+        }
+        expected.extend_from_slice(&around.1);
+        let mut body = ViewerBody::parts(&object, multipart);
+        let mut sent = Vec::new();
+        while let Some(frame) = body.frame().await {
+            assert!(!body.is_end_stream() || body.size_hint().exact() == Some(0));
+            let piece = frame.expect("frame").into_data().expect("data");
+            let is_copy = !object.body.segments().iter().any(|s| s.as_ptr_range().contains(&piece.as_ptr()));
+            assert!(!is_copy || piece.starts_with(b"--") || piece.starts_with(b"\r\n--"));
+            sent.extend_from_slice(&piece);
+            assert_eq!(body.size_hint().exact(), Some((expected.len() - sent.len()) as u64));
+        }
+        assert!(sent == expected && body.is_end_stream());
+        let one = ViewerBody::stored(&object, (4 << 20) - 3, (8 << 20) + 3);
+        assert_eq!(one.size_hint().exact(), Some((4 << 20) + 6));
+        assert!(one.collect().await.expect("body").to_bytes() == whole[(4 << 20) - 3..(8 << 20) + 3]);
     }
 }

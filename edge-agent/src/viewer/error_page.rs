@@ -5,7 +5,12 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::{body::ViewerBody, request::Refusal, response};
+use super::{
+    body::ViewerBody,
+    cache_status::{Detail, Handling},
+    request::Refusal,
+    response::{self, Marks},
+};
 use crate::origin::Fault;
 
 /// Why a request ends in an error page.
@@ -30,6 +35,20 @@ impl From<Fault> for Failure {
 }
 
 impl Failure {
+    /// A stable label, for logs and fields.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.as_str(),
+            Self::Origin(fault) => fault.as_str(),
+        }
+    }
+
+    /// Whether the request got as far as the cache. What is refused before has no Cache-Status (RFC 9211 section 2).
+    const fn has_met_the_cache(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::OnlyIfCached) | Self::Origin(_))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Refused(Refusal::Host | Refusal::Path) => StatusCode::BAD_REQUEST,
@@ -41,7 +60,8 @@ impl Failure {
                 StatusCode::FORBIDDEN
             }
             Self::Refused(Refusal::Loop) => StatusCode::LOOP_DETECTED,
-            Self::Origin(Fault::ConnectTimeout | Fault::ResponseTimeout) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Refused(Refusal::OnlyIfCached)
+            | Self::Origin(Fault::ConnectTimeout | Fault::ResponseTimeout) => StatusCode::GATEWAY_TIMEOUT,
             // As a bucket that may not be listed answers.
             Self::Origin(Fault::NoObject) => StatusCode::FORBIDDEN,
             Self::Origin(Fault::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
@@ -65,6 +85,9 @@ impl Failure {
             Self::Refused(Refusal::Loop) => {
                 "The request has come back to where it was before: the origin leads here again."
             }
+            Self::Refused(Refusal::OnlyIfCached) => {
+                "The request asks for a stored response only, and none can answer it."
+            }
             Self::Origin(Fault::ConnectTimeout) => "The origin could not be reached in time.",
             Self::Origin(Fault::ResponseTimeout) => "The origin did not answer in time.",
             Self::Origin(Fault::Connect(_)) => "The origin could not be reached.",
@@ -80,12 +103,12 @@ impl Failure {
         }
     }
 
-    /// The page; for a HEAD only its head.
+    /// The page; for a HEAD only its head. What `marks` say of the handling counts for a request that went forward.
     #[must_use]
-    pub fn page(&self, request_id: &HeaderValue, head_only: bool) -> Response<ViewerBody> {
+    pub fn page(&self, marks: Marks<'_>, head_only: bool) -> Response<ViewerBody> {
         let status = self.status();
         let reason = status.canonical_reason().unwrap_or("Error");
-        let id = request_id.to_str().unwrap_or_default();
+        let id = marks.request_id.to_str().unwrap_or_default();
         let text = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{code} {reason}</title></head>\n\
              <body><h1>{code} {reason}</h1><p>{explanation}</p><hr><p>Headland, request {id}</p></body></html>\n",
@@ -97,7 +120,11 @@ impl Failure {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(response::X_CACHE, HeaderValue::from_static("Error from headland"));
-        headers.insert(response::X_HEADLAND_ID, request_id.clone());
+        if self.has_met_the_cache() {
+            Handling { detail: Some(Detail::Failure(self.as_str())), ..marks.handling }
+                .append(marks.cache, &mut headers);
+        }
+        headers.insert(response::X_HEADLAND_ID, marks.request_id);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -117,11 +144,35 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::viewer::cache_status::Forward;
+
+    #[test]
+    fn statuses_that_the_standards_choose() {
+        let check =
+            |failure: Failure, expected: StatusCode| assert_eq!(failure.status(), expected, "{failure:?}");
+        // RFC 9110 section 15.5.6: TRACE and CONNECT are known and not served; Allow says what is.
+        check(Refusal::Method.into(), StatusCode::METHOD_NOT_ALLOWED);
+        // RFC 9111 section 5.2.1.7.
+        check(Refusal::OnlyIfCached.into(), StatusCode::GATEWAY_TIMEOUT);
+        // RFC 9110 sections 15.6.3 and 15.6.5.
+        check(Fault::Connect(String::new()).into(), StatusCode::BAD_GATEWAY);
+        check(Fault::ConnectTimeout.into(), StatusCode::GATEWAY_TIMEOUT);
+        // RFC 8586 section 3 leaves the status open; RFC 5842 section 7.2 has one.
+        check(Refusal::Loop.into(), StatusCode::LOOP_DETECTED);
+    }
 
     #[tokio::test]
     async fn a_page_says_whose_fault_it_was() {
-        let id = HeaderValue::from_static("abc123");
-        let page = Failure::from(Fault::ResponseTimeout).page(&id, false);
+        let marks = || Marks {
+            handling: Handling::forwarded(Forward::UriMiss),
+            cache: "headland-1",
+            request_id: HeaderValue::from_static("abc123"),
+        };
+        let page = Failure::from(Fault::ResponseTimeout).page(marks(), false);
+        assert_eq!(
+            page.headers()["cache-status"],
+            "headland-1; fwd=uri-miss; detail=origin-response-timeout"
+        );
         assert_eq!(page.status(), StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(page.headers()["x-cache"], "Error from headland");
         let body = page.into_body().collect().await.expect("body").to_bytes();
@@ -131,8 +182,9 @@ mod tests {
                 && text.contains("did not answer in time")
                 && text.contains("abc123")
         );
-        let head = Failure::from(Refusal::UnknownHost).page(&id, true);
+        let head = Failure::from(Refusal::UnknownHost).page(marks(), true);
         assert_eq!(head.status(), StatusCode::NOT_FOUND);
+        assert!(!head.headers().contains_key("cache-status"));
         assert!(head.into_body().collect().await.expect("body").to_bytes().is_empty());
     }
 }

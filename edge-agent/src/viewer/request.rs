@@ -43,6 +43,27 @@ pub enum Refusal {
     UnexpectedBody,
     /// The request has been through this edge before.
     Loop,
+    /// The request wants only what is stored, and that cannot answer it (RFC 9111 section 5.2.1.7).
+    OnlyIfCached,
+}
+
+impl Refusal {
+    /// A stable label, for logs and fields.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "bad-host",
+            Self::Path => "bad-path",
+            Self::UrlTooLong => "url-too-long",
+            Self::Method => "method-not-served",
+            Self::UnknownHost => "unknown-host",
+            Self::Disabled => "distribution-disabled",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::UnexpectedBody => "unexpected-body",
+            Self::Loop => "loop",
+            Self::OnlyIfCached => "only-if-cached",
+        }
+    }
 }
 
 /// Checks what every request must fulfil, whatever it is for.
@@ -63,6 +84,11 @@ pub fn admit<B>(request: &Request<B>) -> Result<Target<'_>, Refusal> {
         return Err(Refusal::Path);
     }
     Ok(Target { host, path, query: uri.query() })
+}
+
+/// Whether a request names one host (RFC 9112 section 3.2), whatever else it asks for.
+pub fn has_host<B>(request: &Request<B>) -> bool {
+    host(request.uri(), request.headers(), request.version()).is_ok()
 }
 
 /// The host a request is for: the authority of the target if it has one, otherwise the Host header (RFC 9112 section 3.2).

@@ -73,8 +73,8 @@ fn imports_are_read_from_groups_and_single_lines() {
 #[test]
 fn routing_cache_and_origin_meet_only_in_the_pipeline() {
     check("routing", &[]);
-    check("cache", &["clock", "metrics"]);
-    check("origin", &["end_to_end", "error_chain"]);
+    check("cache", &["clock", "closed", "end_to_end", "metrics"]);
+    check("origin", &["clock", "end_to_end", "error_chain"]);
 }
 
 #[test]

@@ -6,10 +6,22 @@ mod support;
 mod caching;
 // Many viewers at once, and bodies too large to keep.
 mod coalescing;
+// Herds and outages: who reaches the origin, and who waits for it.
+mod herds;
 // Origins that are down, slow, lying or speaking garbage.
 mod origin_faults;
+// How an answer came about.
+mod debug;
+// What stands around bodies: expectations and trailers.
+mod messages;
 // Requests and connections that are not as they should be.
 mod viewer_faults;
+// The requirements of the RFCs, one file per topic.
+mod rfc;
+// CloudFront's own rules.
+mod cloudfront;
+// What docs/conformance.md says of all these.
+mod conformance;
 // The program: settings, exit codes, signals.
 mod program;
 // The sync protocol, the last-good files, and an agent's life from start to stop.

@@ -133,6 +133,11 @@ async fn a_new_edge_introduces_itself_and_applies_everything() {
     figure_becomes(&agent, "headland_edge_agent_control_plane_connected{", |connected| connected == 1.0)
         .await;
     figure_becomes(&agent, "headland_edge_agent_updates_applied_total", |applied| applied == 1.0).await;
+    for label in
+        [r#"cache_results_total{result="stale-while-revalidate"}"#, r#"not_stored_total{reason="no-store"}"#]
+    {
+        figure_becomes(&agent, &format!("headland_edge_agent_{label}"), |count| count == 0.0).await;
+    }
     stop(agent).await;
 }
 
@@ -285,6 +290,47 @@ async fn two_control_planes_make_one_configuration_and_both_hear_of_it() {
     let again = two.session().await;
     assert_eq!(again.hello.applied_revision, 5);
     stop(agent).await;
+}
+
+#[tokio::test]
+async fn a_question_is_answered_beside_updates_and_reports() {
+    let mut ten = ten().await;
+    let host = good(A, 3).domain_name;
+    ten.session.ask(7, &host).await;
+    let explained = ten.session.explained().await;
+    let told = explained.explanation.unwrap();
+    assert_eq!((explained.id, told.verdict()), (7, v1::explanation::Verdict::Miss), "{told:?}");
+    assert_eq!((told.reason.as_str(), told.applied_revision), ("uri-miss", 10));
+    let distribution = told.distribution.unwrap();
+    assert_eq!((distribution.id.as_str(), distribution.revision), (A, 3));
+    assert!(told.key.is_some() && told.time.is_some());
+
+    // Between the parts of an update it is answered by what is in force.
+    let first = v1::Update { last: false, ..delta(10, 12, vec![good(A, 11)]) };
+    ten.session.update(first).await;
+    ten.session.ask(8, &host).await;
+    let explained = ten.session.explained().await;
+    assert_eq!((explained.id, explained.explanation.unwrap().applied_revision), (8, 10));
+    ten.session.update(delta(10, 12, vec![good(B, 12)])).await;
+    assert_eq!(ten.session.applied(12).await.distributions, 2);
+    ten.session.ask(9, &host).await;
+    let told = ten.session.explained().await.explanation.unwrap();
+    assert_eq!((told.applied_revision, told.distribution.unwrap().revision), (12, 11));
+    stop(ten.agent).await;
+}
+
+#[tokio::test]
+async fn a_question_that_makes_no_sense_is_answered_so() {
+    let mut ten = ten().await;
+    ten.session.ask(1, "").await;
+    ten.session.say(v1::control_message::Message::Explain(v1::Explain::default())).await;
+    ten.session.ask(2, "elsewhere.example").await;
+    for (id, reason) in [(1, "question-not-understood"), (0, "question-not-understood"), (2, "unknown-host")]
+    {
+        let explained = ten.session.explained().await;
+        assert_eq!((explained.id, explained.explanation.unwrap().reason.as_str()), (id, reason));
+    }
+    stop(ten.agent).await;
 }
 
 #[tokio::test]

@@ -58,6 +58,8 @@ fn what_is_malformed_is_refused() {
         "GET /a/../b HTTP/1.1\r\nhost: cdn.test\r\n\r\n",
         "GET /a%00 HTTP/1.1\r\nhost: cdn.test\r\n\r\n",
         "GET /a HTTP/1.1\r\nhost: cdn.test\r\nbad header\r\n\r\n",
+        "GET /a HTTP/1.1\r\nhost: cdn.test\r\nx-control: a\0b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nhost: cdn.test\r\nx-control: a\rb\r\n\r\n",
         "GET /a HTTP/1.1\r\nhost: cdn.test\r\ncontent-length: x\r\n\r\n",
         "GET /a HTTP/1.1\r\nhost: cdn.test\r\ntransfer-encoding: gzip\r\n\r\n",
     ] {

@@ -36,6 +36,8 @@ pub struct DistributionConfig {
     pub default_behavior: CacheBehavior,
     /// Tried in order, first match wins.
     pub behaviors: Vec<(PathPattern, CacheBehavior)>,
+    /// Whether viewers may ask for debug response headers, with `Headland-Debug: 1`.
+    pub debug_headers: bool,
 }
 
 impl TryFrom<&v1::DistributionConfig> for DistributionConfig {
@@ -97,6 +99,7 @@ fn check(wire: &v1::DistributionConfig, c: &mut Checker<'_>) -> Option<Distribut
         origins: origins.into_iter().collect::<Option<_>>()?,
         default_behavior: default_behavior?,
         behaviors: behaviors?,
+        debug_headers: wire.debug_headers,
     })
 }
 

@@ -61,6 +61,8 @@ pub(super) fn config(args: &Args, local: Option<&LocalS3>) -> Result<v1::Distrib
     let spec = DistributionSpec {
         caller_reference: CALLER_REFERENCE.into(),
         comment: "made by headland dev".into(),
+        // Whoever tries this wants to see what the edge does.
+        debug_headers: true,
         aliases,
         default_cache_behavior: Some(behavior),
         ..DistributionSpec::default()

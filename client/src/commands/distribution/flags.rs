@@ -69,6 +69,12 @@ pub(crate) struct ConfigFlags {
     /// Do not serve it: viewers are answered 403
     #[arg(long)]
     disabled: bool,
+    /// Let viewers ask for debug response headers with `Headland-Debug: 1`
+    #[arg(long, conflicts_with = "no_debug_headers")]
+    debug_headers: bool,
+    /// Tell viewers nothing beyond the usual headers
+    #[arg(long)]
+    no_debug_headers: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,6 +91,8 @@ impl ConfigFlags {
         let mut changed = DistributionSpec::default();
         let on_nothing = self.has_origin() || self.has_s3_details() || self.enabled || self.disabled;
         on_nothing
+            || self.debug_headers
+            || self.no_debug_headers
             || self.comment.is_some()
             || self.default_root_object.is_some()
             || !self.alias.is_empty()
@@ -122,6 +130,9 @@ impl ConfigFlags {
         }
         if self.enabled || self.disabled {
             spec.enabled = self.enabled;
+        }
+        if self.debug_headers || self.no_debug_headers {
+            spec.debug_headers = self.debug_headers;
         }
         self.apply_behavior(spec);
         Ok(())
@@ -241,6 +252,7 @@ pub(crate) fn in_flags(violation: Violation) -> Violation {
         ("comment", "--comment"),
         ("aliases", "--alias"),
         ("default_root_object", "--default-root-object"),
+        ("debug_headers", "--debug-headers"),
         ("origins[0].s3.bucket", "--s3-bucket"),
         ("origins[0].s3.region", "--s3-region"),
         ("origins[0].s3.endpoint", "--s3-endpoint"),

@@ -85,6 +85,7 @@ fn table(d: &DistributionDocument) -> Table {
     table.row(&[&"create_time", &d.create_time]);
     table.row(&[&"update_time", &d.update_time]);
     table.row(&[&"enabled", &d.config.enabled]);
+    table.row(&[&"debug_headers", &d.config.debug_headers]);
     table.row(&[&"aliases", &d.config.aliases.join(",")]);
     table.row(&[&"origins", &origins(&d.config.origins)]);
     table.row(&[&"comment", &d.config.comment]);

@@ -120,7 +120,7 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
 }
 
 fn spec() -> impl Strategy<Value = DistributionSpec> {
-    let parts = (vec(origin(), 0..3), option::of(behavior()), vec(behavior(), 0..3));
+    let parts = (vec(origin(), 0..3), option::of(behavior()), vec(behavior(), 0..3), any::<bool>());
     (text(), text(), any::<bool>(), vec(text(), 0..3), text(), parts).prop_map(
         |(caller_reference, comment, enabled, aliases, default_root_object, parts)| DistributionSpec {
             caller_reference,
@@ -131,6 +131,7 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
             origins: parts.0,
             default_cache_behavior: parts.1,
             cache_behaviors: parts.2,
+            debug_headers: parts.3,
         },
     )
 }

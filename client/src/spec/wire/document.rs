@@ -98,6 +98,6 @@ impl From<&v1::Edge> for EdgeDocument {
     }
 }
 
-fn time(wire: Option<&prost_types::Timestamp>) -> String {
+pub(super) fn time(wire: Option<&prost_types::Timestamp>) -> String {
     wire.map(ToString::to_string).unwrap_or_default()
 }

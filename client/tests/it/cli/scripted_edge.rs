@@ -1,7 +1,8 @@
 //! An edge that follows the sync protocol and does with each distribution what the test says.
 
 use headland::v1::{
-    ControlMessage, EdgeMessage, Hello, Refusal, Report, control_message, edge_message,
+    ControlMessage, EdgeMessage, Explain, ExplainRequest, Explained, Explanation, FreshnessSum, Hello,
+    Refusal, Report, StoredVariant, control_message, edge_message, explanation, freshness_sum,
     sync_service_client::SyncServiceClient,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -41,6 +42,28 @@ fn message(message: edge_message::Message) -> EdgeMessage {
     EdgeMessage { message: Some(message) }
 }
 
+/// A hit whose detail is the question. Of a host that begins with "silent" nobody will ever hear.
+fn explained(question: Explain) -> edge_message::Message {
+    let request = question.request.unwrap_or_default();
+    let headers: String = request.headers.iter().map(|h| format!(" {}: {}", h.name, h.value)).collect();
+    let ExplainRequest { method, host, path, query, .. } = request;
+    let freshness = FreshnessSum {
+        left: Some(prost_types::Duration { seconds: 1, nanos: 500_000_000 }),
+        lifetime_source: freshness_sum::LifetimeSource::MaxAge.into(),
+        ..FreshnessSum::default()
+    };
+    let explanation = Explanation {
+        verdict: explanation::Verdict::Hit.into(),
+        reason: "scripted".into(),
+        detail: format!("asked for {method} {host} {path} {query:?}{headers}"),
+        status: 200,
+        variants: vec![StoredVariant { freshness: Some(freshness), ..StoredVariant::default() }],
+        ..Explanation::default()
+    };
+    let id = if host.starts_with("silent") { u64::MAX } else { question.id };
+    edge_message::Message::Explanation(Explained { id, explanation: Some(explanation) })
+}
+
 async fn follow(
     mut answers: Streaming<ControlMessage>,
     sender: mpsc::Sender<EdgeMessage>,
@@ -49,8 +72,11 @@ async fn follow(
     let mut cluster_id = String::new();
     let mut refusals: Vec<Refusal> = Vec::new();
     while let Ok(Some(answer)) = answers.message().await {
-        match answer.message {
-            Some(control_message::Message::Welcome(welcome)) => cluster_id = welcome.cluster_id,
+        let reply = match answer.message {
+            Some(control_message::Message::Welcome(welcome)) => {
+                cluster_id = welcome.cluster_id;
+                continue;
+            }
             Some(control_message::Message::Update(update)) => {
                 for desired in update.distributions {
                     refusals.retain(|r| r.distribution_id != desired.id);
@@ -66,18 +92,19 @@ async fn follow(
                 if !update.last {
                     continue;
                 }
-                let report = Report {
+                edge_message::Message::Report(Report {
                     applied_revision: update.to_revision,
                     cluster_id: cluster_id.clone(),
                     serving: true,
                     refusals: refusals.clone(),
                     ..Report::default()
-                };
-                if sender.send(message(edge_message::Message::Report(report))).await.is_err() {
-                    return;
-                }
+                })
             }
-            None => {}
+            Some(control_message::Message::Explain(question)) => explained(question),
+            None => continue,
+        };
+        if sender.send(message(reply)).await.is_err() {
+            return;
         }
     }
 }

@@ -4,7 +4,7 @@
 //! localhost and 127.0.0.1, good for a hundred years. The authority's own key is gone.
 
 use headland::v1::{
-    Edge, GetEdgeRequest, ListEdgesRequest, ListEdgesResponse,
+    Edge, ExplainRequest, ExplainResponse, GetEdgeRequest, ListEdgesRequest, ListEdgesResponse,
     edge_service_server::{EdgeService, EdgeServiceServer},
 };
 use tempfile::TempDir;
@@ -29,6 +29,10 @@ impl EdgeService for Nobody {
     }
 
     async fn get_edge(&self, _: Request<GetEdgeRequest>) -> Result<Response<Edge>, Status> {
+        Err(Status::not_found("nobody"))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         Err(Status::not_found("nobody"))
     }
 }

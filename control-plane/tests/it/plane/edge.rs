@@ -1,8 +1,8 @@
 //! An edge that speaks the sync protocol and nothing else.
 
 use headland_proto::v1::{
-    ControlMessage, EdgeMessage, Hello, Report, Update, Welcome, control_message, edge_message,
-    sync_service_client::SyncServiceClient,
+    ControlMessage, EdgeMessage, Explain, Explained, Explanation, Hello, Report, Update, Welcome,
+    control_message, edge_message, sync_service_client::SyncServiceClient,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -87,6 +87,20 @@ impl TestEdge {
 
     pub(crate) async fn send(&self, message: edge_message::Message) {
         self.outgoing.send(EdgeMessage { message: Some(message) }).await.unwrap();
+    }
+
+    /// The next message, which must be a question.
+    pub(crate) async fn question(&mut self) -> Explain {
+        match within(self.incoming.message()).await.unwrap().and_then(|m| m.message) {
+            Some(control_message::Message::Explain(explain)) => explain,
+            other => panic!("instead of a question came {other:?}"),
+        }
+    }
+
+    /// Answers a question.
+    pub(crate) async fn explained(&self, id: u64, explanation: Explanation) {
+        let explained = Explained { id, explanation: Some(explanation) };
+        self.send(edge_message::Message::Explanation(explained)).await;
     }
 
     pub(crate) async fn report(&self, report: Report) {

@@ -115,7 +115,8 @@ impl FillBody {
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.state.lock();
-        if state.start > 0 || state.ending == Ending::Broken {
+        let begins = state.start == 0 || state.stored.is_some();
+        if !begins || state.ending == Ending::Broken {
             return None;
         }
         let free = state.readers.iter().position(Option::is_none);

@@ -180,6 +180,17 @@ async fn a_reader_in_the_middle_goes_on_from_what_is_stored() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_stored_already_may_still_be_begun() {
+    let body = body(true);
+    body.push(Bytes::from_static(b"ab")).await;
+    let (chunks, bytes) = body.complete().expect("retained");
+    body.settle(Body::from_chunks(&chunks, bytes));
+    let mut reader = body.reader().expect("reader");
+    assert_eq!(next(&mut reader).await, Some(Ok(Bytes::from_static(b"ab"))));
+    assert_eq!(next(&mut reader).await, None);
+}
+
+#[tokio::test]
 async fn nobody_begins_a_body_that_broke_off() {
     let body = body(true);
     body.push(Bytes::from_static(b"a")).await;

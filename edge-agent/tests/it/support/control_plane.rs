@@ -137,6 +137,21 @@ impl Session {
         self.say(control_message::Message::Update(update)).await;
     }
 
+    /// Asks what the edge would do with a request to this host.
+    pub(crate) async fn ask(&self, id: u64, host: &str) {
+        let request = v1::ExplainRequest { host: host.into(), path: "/a".into(), ..Default::default() };
+        let explain = v1::Explain { id, request: Some(request) };
+        self.say(control_message::Message::Explain(explain)).await;
+    }
+
+    /// The next message, which must be an answer.
+    pub(crate) async fn explained(&mut self) -> v1::Explained {
+        match within("an answer", self.inbound.message()).await.unwrap().and_then(|m| m.message) {
+            Some(edge_message::Message::Explanation(explained)) => explained,
+            other => panic!("expected an answer: {other:?}"),
+        }
+    }
+
     /// The next report; none if the edge closed the stream.
     pub(crate) async fn report(&mut self) -> Option<v1::Report> {
         match within("a report", self.inbound.message()).await.ok()??.message {

@@ -18,6 +18,9 @@ use headland_proto::v1;
 /// The host name that every test distribution answers to.
 pub(crate) const HOST: &str = "cdn.test";
 
+/// Workers of a test's edge.
+pub(crate) const WORKERS: usize = 2;
+
 /// A running edge; it stops when it is dropped.
 pub(crate) struct Edge {
     pub(crate) address: SocketAddr,
@@ -97,7 +100,6 @@ impl Edge {
     }
 
     pub(crate) fn start_with(config: v1::DistributionConfig, options: Options) -> Self {
-        const WORKERS: usize = 2;
         let background = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

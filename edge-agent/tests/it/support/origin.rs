@@ -103,6 +103,10 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Received> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
+    // An origin that is willing says so before it reads (RFC 9110 section 10.1.1).
+    if headers.iter().any(|(name, value)| name == "expect" && value.eq_ignore_ascii_case("100-continue")) {
+        reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+    }
     let mut request = Received { line: lines[0].clone(), headers, body: Vec::new() };
     if let Some(length) = request.header("content-length").and_then(|l| l.parse::<usize>().ok()) {
         request.body.resize(length, 0);

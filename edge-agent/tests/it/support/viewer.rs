@@ -75,9 +75,23 @@ impl Viewer {
     /// The next response, `None` if the edge closes instead.
     pub(crate) fn try_response(&mut self, head_only: bool) -> Option<Response> {
         let (status, headers) = self.head()?;
+        Some(self.rest(status, headers, head_only))
+    }
+
+    /// The next response that is not an interim one (RFC 9110 section 15.2).
+    pub(crate) fn final_response(&mut self, head_only: bool) -> Option<Response> {
+        loop {
+            let (status, headers) = self.head()?;
+            if status >= 200 {
+                return Some(self.rest(status, headers, head_only));
+            }
+        }
+    }
+
+    fn rest(&mut self, status: u16, headers: Vec<(String, String)>, head_only: bool) -> Response {
         let mut response = Response { status, headers, body: Vec::new(), complete: true };
         if head_only || status == 204 || status == 304 {
-            return Some(response);
+            return response;
         }
         if let Some(length) = response.header("content-length").map(|l| l.parse().expect("length")) {
             while self.buffer.len() < length && self.fill() {}
@@ -89,7 +103,7 @@ impl Viewer {
             while self.fill() {}
             response.body = std::mem::take(&mut self.buffer);
         }
-        Some(response)
+        response
     }
 
     /// Status and headers of the next response, leaving the body for later.

@@ -50,6 +50,7 @@ fn policy(wire: &mut v1::DistributionConfig) -> &mut v1::CachePolicy {
 #[test]
 fn defaults_are_cloudfronts() {
     let config = DistributionConfig::try_from(&minimal()).expect("config");
+    assert!(!config.debug_headers, "strangers are told nothing unless the operator says so");
     let origin = &config.origins[0];
     assert_eq!(origin.connection_attempts, 3);
     assert_eq!(origin.connection_timeout, Duration::from_secs(10));
@@ -213,6 +214,8 @@ fn custom_headers_cannot_replace_what_the_edge_sets() {
                 header("X-Ok", "a\nb"),
                 header("x-ok", "y"),
                 header("é", "y"),
+                // RFC 8586 section 3.
+                header("CDN-Loop", "x"),
             ];
         },
         &[
@@ -220,6 +223,7 @@ fn custom_headers_cannot_replace_what_the_edge_sets() {
             "origins[0].custom_headers[1].name",
             "origins[0].custom_headers[2].value",
             "origins[0].custom_headers[4].name",
+            "origins[0].custom_headers[5].name",
         ],
     );
 }

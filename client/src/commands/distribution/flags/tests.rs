@@ -72,6 +72,13 @@ default_cache_behavior: {target_origin_id: mine, cache_policy: {min_ttl: 1, defa
     check("--comment new", before, &before.replace("comment: old", "comment: new"));
     check("--default-ttl 9", before, &before.replace("default_ttl: 2", "default_ttl: 9"));
     check("--disabled", before, &format!("enabled: false\n{before}"));
+    check("--debug-headers", before, &format!("debug_headers: true\n{before}"));
+    check("--no-debug-headers", &format!("debug_headers: true\n{before}"), before);
+    check(
+        "--comment old",
+        &format!("debug_headers: true\n{before}"),
+        &format!("debug_headers: true\n{before}"),
+    );
     check(
         "--origin http://new.example.com",
         before,
@@ -128,6 +135,8 @@ fn each_flag_counts_as_a_change() {
         "--allow-all-methods=false",
         "--enabled",
         "--disabled",
+        "--debug-headers",
+        "--no-debug-headers",
     ] {
         assert!(flags(line).any(), "{line}");
     }

@@ -1,0 +1,328 @@
+//! What this edge would do with a request, and why.
+//!
+//! Nothing is decided here. `pipeline::consider` decides as it does for a viewer, with nothing done after it, and its answers are put
+//! into words (`words`) and numbers (`stored`).
+
+mod stored;
+mod words;
+
+use std::sync::Arc;
+
+use headland_proto::{
+    model::{Question, Semantics},
+    v1::{self, explanation::Verdict},
+};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+
+use crate::{
+    cache::{
+        key::shown,
+        reuse::{Failing, Permission, Reuse},
+        revalidation,
+    },
+    clock::Timestamp,
+    end_to_end,
+    origin::http::name_of,
+    pipeline::{
+        Shared,
+        consider::{self, Act, Decision, Grounds, Looked, Place, Road, Witness},
+        lookup::Found,
+        part::{self, Held},
+    },
+    routing::{Distribution, compile::Behavior},
+    sync::explain::Explainer,
+    viewer::{
+        cache_status::{CACHE_STATUS, Forward, Handling, ttl},
+        error_page::Failure,
+        request::Refusal,
+        response::Marks,
+    },
+};
+
+/// Asks what the workers share.
+#[derive(Debug)]
+pub(crate) struct EdgeExplainer {
+    shared: Arc<Shared>,
+}
+
+impl EdgeExplainer {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+}
+
+impl Explainer for EdgeExplainer {
+    fn explain(&self, wire: &v1::ExplainRequest) -> v1::Explanation {
+        let now = self.shared.clock.now();
+        let mut told = v1::Explanation { time: Some(stored::wire_time(now)), ..Default::default() };
+        let request = match Question::try_from(wire) {
+            Ok(question) => {
+                let mut request = question.into_request();
+                // As of every request that comes in.
+                end_to_end::drop_nominated(request.headers_mut());
+                request
+            }
+            Err(violations) => {
+                say(&mut told, Verdict::Unspecified, "question-not-understood", violations.to_string());
+                return told;
+            }
+        };
+        told.request = Some(as_sent(&request));
+        if let Err(refusal) = self.consider(&request, now, &mut told) {
+            say(&mut told, Verdict::Refused, refusal.as_str(), words::refusal(refusal));
+            let marks = Marks {
+                handling: Handling::forwarded(Forward::Bypass),
+                cache: &self.shared.identity.pseudonym,
+                request_id: HeaderValue::from_static("-"),
+            };
+            let page = Failure::from(refusal).page(marks, true);
+            told.status = page.status().as_u16().into();
+            told.cache_status = line(page.headers());
+        }
+        told
+    }
+}
+
+/// What an edge would do with a request now, and why. Changes nothing, and waits for nothing.
+#[must_use]
+pub fn explain(shared: &Arc<Shared>, request: &v1::ExplainRequest) -> v1::Explanation {
+    EdgeExplainer::new(shared).explain(request)
+}
+
+fn say(told: &mut v1::Explanation, verdict: Verdict, reason: &str, detail: impl Into<String>) {
+    told.set_verdict(verdict);
+    told.reason = reason.into();
+    told.detail = detail.into();
+}
+
+fn line(headers: &HeaderMap) -> String {
+    headers.get(CACHE_STATUS).map(|value| stored::text(value.as_bytes())).unwrap_or_default()
+}
+
+/// Writes down how far a request came.
+struct Scribe<'t, 'a> {
+    told: &'t mut v1::Explanation,
+    request: &'t HeaderMap,
+    now: Timestamp,
+    behavior: Option<&'a Arc<Behavior>>,
+}
+
+impl<'a> Witness<'a> for Scribe<'_, 'a> {
+    fn host(&mut self, host: &str) {
+        self.told.request.get_or_insert_default().host = host.to_owned();
+    }
+
+    fn distribution(&mut self, distribution: &'a Arc<Distribution>) {
+        self.told.distribution = Some(v1::ExplainedDistribution {
+            id: distribution.id.to_string(),
+            revision: distribution.revision.0,
+            enabled: distribution.enabled,
+        });
+    }
+
+    fn behavior(&mut self, distribution: &'a Arc<Distribution>, path: &'a str, behavior: &'a Arc<Behavior>) {
+        self.told.request.get_or_insert_default().path = stored::text(path.as_bytes());
+        self.told.behavior = Some(explained_behavior(distribution, behavior, path));
+        self.behavior = Some(behavior);
+    }
+
+    fn query(&mut self, query: Option<&str>) {
+        self.told.request.get_or_insert_default().forwarded_query =
+            query.map(|query| stored::text(query.as_bytes()));
+    }
+
+    fn found(&mut self, key: &[u8], found: &Found) {
+        self.told.key = Some(words::key(key));
+        if let Some(behavior) = self.behavior {
+            let policy = &behavior.rules.cache_policy;
+            stored::tell(found, self.request, policy, self.now, self.told);
+        }
+    }
+}
+
+/// A request that is not answered from the cache at once.
+struct Fetch<'a> {
+    place: &'a Place<'a>,
+    looked: &'a Looked,
+    key: &'a [u8],
+    request: &'a Request<()>,
+    now: Timestamp,
+}
+
+impl EdgeExplainer {
+    fn consider(
+        &self,
+        request: &Request<()>,
+        now: Timestamp,
+        told: &mut v1::Explanation,
+    ) -> Result<(), Refusal> {
+        let table = self.shared.routing.current();
+        let mut key = Vec::new();
+        let headers = request.headers();
+        let mut scribe = Scribe { told, request: headers, now, behavior: None };
+        let has_body = has_body(headers);
+        let decided = consider::decide(self.grounds(now), &table, request, has_body, &mut key, &mut scribe)?;
+        let Decision::For(place, act) = decided else {
+            say(told, Verdict::Answered, OPTIONS, words::OPTIONS);
+            told.status = StatusCode::NO_CONTENT.as_u16().into();
+            return Ok(());
+        };
+        told.origin_down = self.shared.breakers.is_bad(&name_of(&place.behavior.origin), now);
+        let handling = match act {
+            Act::Options(_) => {
+                say(told, Verdict::Answered, OPTIONS, words::OPTIONS);
+                told.status = StatusCode::NO_CONTENT.as_u16().into();
+                return Ok(());
+            }
+            Act::Past(past) => {
+                say(told, Verdict::Bypass, past.as_str(), words::past(past));
+                Handling::forwarded(past.forward())
+            }
+            Act::Hit(looked) | Act::HitAndRevalidate(looked) => tell_hit(&looked.found, now, told),
+            Act::Fetch(looked) => {
+                let fetch = Fetch { place: &place, looked: &looked, key: &key, request, now };
+                self.tell_fetch(&fetch, told)
+            }
+        };
+        let mut headers = HeaderMap::new();
+        handling.append(&self.shared.identity.pseudonym, &mut headers);
+        told.cache_status = line(&headers);
+        Ok(())
+    }
+
+    fn grounds(&self, now: Timestamp) -> Grounds<'_> {
+        Grounds { cache: &self.shared.cache, identity: &self.shared.identity, now, counts_as_use: false }
+    }
+
+    /// What the cache could not answer at once.
+    fn tell_fetch(&self, fetch: &Fetch<'_>, told: &mut v1::Explanation) -> Handling {
+        let Fetch { place, looked, key, request, now } = *fetch;
+        let policy = &place.behavior.rules.cache_policy;
+        let (method, headers) = (request.method(), request.headers());
+        let road = consider::road(&self.shared.cache, policy.semantics, key, method, headers, now);
+        match road {
+            Road::Uncacheable | Road::Oversized => {
+                say(told, Verdict::Miss, road.as_str(), words::road(road));
+                Handling::forwarded(Forward::UriMiss)
+            }
+            Road::Head | Road::Together => tell_shared(&looked.found, road, now, told),
+            Road::Part => {
+                let (parts_key, directives) = (part::key_of_parts(key), &looked.directives);
+                match part::look(self.grounds(now), key, &parts_key, looked.uri, directives, headers) {
+                    Held::Whole => tell_shared(&looked.found, road, now, told),
+                    Held::Bytes(object, _) => {
+                        told.variants = vec![stored::variant(&object, true, headers, policy, now)];
+                        told.status = StatusCode::PARTIAL_CONTENT.as_u16().into();
+                        say(told, Verdict::Hit, road.as_str(), words::road(road));
+                        Handling::hit(ttl(&object.head, now))
+                    }
+                    Held::Other(parts) => {
+                        stored::tell(&parts, headers, policy, now, told);
+                        let handling = Held::lacking(&parts).handling();
+                        let forward = handling.fwd.unwrap_or(Forward::UriMiss);
+                        say(told, Verdict::Miss, forward.as_str(), words::forward(forward));
+                        handling
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The reason of what is answered here because it asks for no more than what this edge can do.
+const OPTIONS: &str = "max-forwards";
+/// The reason of what needs no reason.
+const FRESH: &str = "fresh";
+
+fn tell_hit(found: &Found, now: Timestamp, told: &mut v1::Explanation) -> Handling {
+    let Some((object, permission)) = found.usable() else { return Handling::default() };
+    told.status = object.head.status.as_u16().into();
+    let until = object.head.terms.freshness.fresh_until;
+    match permission {
+        None => {
+            let left = until.since(now).as_secs();
+            say(told, Verdict::Hit, FRESH, format!("what is stored is fresh for another {left} s"));
+        }
+        Some(permission) => tell_stale(permission, until, now, told),
+    }
+    found.handling_of_hit(now).unwrap_or_default()
+}
+
+fn tell_stale(permission: Permission, until: Timestamp, now: Timestamp, told: &mut v1::Explanation) {
+    let over = now.since(until).as_secs();
+    let detail = format!("what is stored expired {over} s ago; {}", words::permission(permission));
+    say(told, Verdict::Stale, permission.as_str(), detail);
+}
+
+/// What is fetched, or validated, with all who ask for the same, or as a HEAD.
+fn tell_shared(found: &Found, road: Road, now: Timestamp, told: &mut v1::Explanation) -> Handling {
+    if told.origin_down
+        && let Some((object, permission)) = found.stand_in(Failing::Unreachable, now)
+    {
+        told.status = object.head.status.as_u16().into();
+        tell_stale(permission, object.head.terms.freshness.fresh_until, now, told);
+        let handling = found.handling_of_stand_in(permission);
+        return Handling { ttl: Some(ttl(&object.head, now)), ..handling };
+    }
+    let as_head = if road == Road::Head { "; the origin is asked with a HEAD" } else { "" };
+    let handling = found.handling();
+    if let Some((object, Reuse::Validate(cause))) = found.selected() {
+        let cannot = revalidation::conditions(&[&object.head]).is_empty();
+        let verdict = if cannot { Verdict::Miss } else { Verdict::Revalidate };
+        let how = if cannot { "; it has nothing that the origin could be asked by" } else { "" };
+        let since = match object.head.is_fresh(now) {
+            true => String::new(),
+            false => {
+                let until = object.head.terms.freshness.fresh_until;
+                format!(" (stale for {} s)", now.since(until).as_secs())
+            }
+        };
+        let detail = format!("{}{since}{how}{as_head}", words::cause(cause));
+        say(told, verdict, cause.as_str(), detail);
+    } else {
+        let forward = handling.fwd.unwrap_or(Forward::UriMiss);
+        let nearest = told.variants.first().map(|variant| stored::differing(variant).collect::<Vec<_>>());
+        let by = match nearest {
+            Some(names) if forward == Forward::VaryMiss => format!(" of {}", names.join(", ")),
+            _ => String::new(),
+        };
+        let detail = format!("{}{by}{as_head}", words::forward(forward));
+        say(told, Verdict::Miss, forward.as_str(), detail);
+    }
+    handling
+}
+
+/// The request before anything is made of it.
+fn as_sent(request: &Request<()>) -> v1::ExplainedRequest {
+    let host = request.headers().get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    v1::ExplainedRequest {
+        method: request.method().to_string(),
+        host: stored::text(host),
+        path: stored::text(request.uri().path().as_bytes()),
+        forwarded_query: None,
+        query: request.uri().query().map(|query| stored::text(query.as_bytes())),
+    }
+}
+
+fn explained_behavior(distribution: &Distribution, behavior: &Behavior, path: &str) -> v1::ExplainedBehavior {
+    let pattern = distribution.matching_pattern(path);
+    v1::ExplainedBehavior {
+        index: pattern.and_then(|(index, _)| u32::try_from(index).ok()),
+        path_pattern: pattern.map(|(_, pattern)| pattern.to_string()).unwrap_or_default(),
+        target_origin_id: behavior.origin.id.clone(),
+        semantics: match behavior.rules.cache_policy.semantics {
+            Semantics::CloudFront => "cloudfront",
+            Semantics::Rfc9111 => "rfc9111",
+        }
+        .into(),
+    }
+}
+
+/// Whether the headers announce a body (RFC 9112 section 6.3).
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! Considering: every stage that needs no waiting, from the request to what is to be done with it.
+//!
+//! The pipeline acts on what comes out here, and `explain` tells it: nothing is decided in two places.
+
+use std::{borrow::Cow, sync::Arc};
+
+use headland_proto::model::{MethodSet, Semantics};
+use http::{HeaderMap, Method, Request, header};
+
+use super::{
+    lookup::{self, Found, Slot},
+    part,
+};
+use crate::{
+    cache::{
+        Cache,
+        cache_control::RequestDirectives,
+        key::{self, UriPart},
+        reuse::Permission,
+    },
+    clock::Timestamp,
+    origin::request::Identity,
+    routing::{Distribution, Table, compile::Behavior},
+    viewer::{
+        cache_status::Forward,
+        conditional,
+        max_forwards::{self, MaxForwards},
+        request::{self, Refusal},
+    },
+};
+
+/// What a request is considered by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grounds<'a> {
+    pub(crate) cache: &'a Cache,
+    pub(crate) identity: &'a Identity,
+    pub(crate) now: Timestamp,
+    /// Whether looking at what is stored counts as a use of it.
+    pub(crate) counts_as_use: bool,
+}
+
+/// Somebody who wants to know how far a request came, refused or not.
+pub(crate) trait Witness<'a> {
+    /// It is for this host.
+    fn host(&mut self, _host: &str) {}
+    /// This distribution answers to it.
+    fn distribution(&mut self, _distribution: &'a Arc<Distribution>) {}
+    /// This is the path of its object, which this behavior is for.
+    fn behavior(
+        &mut self,
+        _distribution: &'a Arc<Distribution>,
+        _path: &'a str,
+        _behavior: &'a Arc<Behavior>,
+    ) {
+    }
+    /// This is what is forwarded of its query.
+    fn query(&mut self, _query: Option<&str>) {}
+    /// This is its key, and what is stored under it.
+    fn found(&mut self, _key: &[u8], _found: &Found) {}
+}
+
+/// Where a request belongs.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) distribution: &'a Arc<Distribution>,
+    pub(crate) behavior: &'a Arc<Behavior>,
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<Cow<'a, str>>,
+    pub(crate) host: Cow<'a, str>,
+}
+
+/// What is to be done with a request that is not refused.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "taken apart at once; a box would cost every hit an allocation"
+)]
+pub(crate) enum Decision<'a> {
+    /// An OPTIONS about this server as a whole.
+    AboutTheServer,
+    /// One that belongs somewhere.
+    For(Place<'a>, Act),
+}
+
+/// What is to be done with a request that belongs somewhere.
+#[derive(Debug)]
+pub(crate) enum Act {
+    /// An OPTIONS that goes no further, answered with the methods that are allowed.
+    Options(MethodSet),
+    /// To the origin, past the cache.
+    Past(Past),
+    /// Answered with what was found.
+    Hit(Looked),
+    /// Answered with what was found, which is stale, and the origin is asked meanwhile.
+    HitAndRevalidate(Looked),
+    /// To the origin, through the cache.
+    Fetch(Looked),
+}
+
+/// What looking into the cache came to. The key itself stands where the caller had it written.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) uri: UriPart,
+    pub(crate) directives: RequestDirectives,
+    pub(crate) found: Found,
+}
+
+impl Looked {
+    pub(super) fn slot(self, key: &[u8]) -> Slot {
+        Slot { key: key.into(), uri: self.uri, directives: self.directives }
+    }
+}
+
+/// Why a request may neither be answered from the cache nor fill it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Only GET and HEAD are answered from the cache.
+    Method,
+    /// A body has no meaning in a GET (RFC 9110 section 9.3.1), but to this origin it may have one.
+    Body,
+    /// The policy's maximum TTL is zero.
+    MaxTtl,
+    /// Only the origin knows what the request's preconditions are compared with (RFC 9111 section 4.3.2).
+    Precondition,
+    /// The request asks that nothing be stored, and nothing stored can answer it.
+    RequestNoStore,
+}
+
+impl Past {
+    /// A stable name, for `explain` and debug headers.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Body => "request-body",
+            Self::MaxTtl => "max-ttl-zero",
+            Self::Precondition => "precondition",
+            Self::RequestNoStore => "request-no-store",
+        }
+    }
+
+    /// The same in the words of RFC 9211.
+    pub(crate) const fn forward(self) -> Forward {
+        match self {
+            Self::Method => Forward::Method,
+            Self::Body | Self::MaxTtl | Self::Precondition => Forward::Bypass,
+            Self::RequestNoStore => Forward::Request,
+        }
+    }
+}
+
+/// Considers a request. Its key is appended to `key`, which the caller has emptied, if it comes so far.
+///
+/// # Errors
+/// Why it is refused.
+pub(crate) fn decide<'a, B>(
+    grounds: Grounds<'_>,
+    table: &'a Table,
+    request: &'a Request<B>,
+    has_body: bool,
+    key: &mut Vec<u8>,
+    witness: &mut impl Witness<'a>,
+) -> Result<Decision<'a>, Refusal> {
+    if max_forwards::is_about_the_server(request) && request::has_host(request) {
+        return Ok(Decision::AboutTheServer);
+    }
+    let (method, headers) = (request.method(), request.headers());
+    let place = place(grounds, table, request, witness)?;
+    if max_forwards::decide(method, headers) == MaxForwards::AnswerHere {
+        let allowed = place.behavior.rules.allowed_methods;
+        return Ok(Decision::For(place, Act::Options(allowed)));
+    }
+    let policy = &place.behavior.rules.cache_policy;
+    let directives = lookup::directives(policy, headers);
+    if let Some(past) = goes_past_cache(method, headers, has_body, place.behavior)? {
+        return match directives.only_if_cached {
+            true => Err(Refusal::OnlyIfCached),
+            false => Ok(Decision::For(place, Act::Past(past))),
+        };
+    }
+    let (id, query) = (&place.distribution.id, place.query.as_deref());
+    let uri = key::write(key, id, policy, place.path, query, &place.host, headers);
+    let found = lookup::look(grounds, key, uri, &directives, headers);
+    witness.found(key, &found);
+    let looked = |found| Looked { uri, directives, found };
+    let act = match found.usable() {
+        Some((_, Some(Permission::WhileRevalidate))) => Act::HitAndRevalidate(looked(found)),
+        Some(_) => Act::Hit(looked(found)),
+        None if directives.only_if_cached => return Err(Refusal::OnlyIfCached),
+        None if directives.no_store => Act::Past(Past::RequestNoStore),
+        None => Act::Fetch(looked(found)),
+    };
+    Ok(Decision::For(place, act))
+}
+
+/// Where a request belongs, if it may be there.
+fn place<'a, B>(
+    grounds: Grounds<'_>,
+    table: &'a Table,
+    request: &'a Request<B>,
+    witness: &mut impl Witness<'a>,
+) -> Result<Place<'a>, Refusal> {
+    let target = request::admit(request)?;
+    witness.host(&target.host);
+    let distribution = table.distribution(&target.host).ok_or(Refusal::UnknownHost)?;
+    witness.distribution(distribution);
+    if !distribution.enabled {
+        return Err(Refusal::Disabled);
+    }
+    let path = distribution.object_for(target.path);
+    let behavior = distribution.behavior(path);
+    witness.behavior(distribution, path, behavior);
+    if !behavior.allows(request.method()) {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    if grounds.identity.is_in(request.headers()) {
+        return Err(Refusal::Loop);
+    }
+    let query = key::select_query(target.query, &behavior.rules.cache_policy.query_strings);
+    witness.query(query.as_deref());
+    Ok(Place { distribution, behavior, path, query, host: target.host })
+}
+
+/// Why a request may neither be answered from the cache nor fill it; `None` if it may.
+fn goes_past_cache(
+    method: &Method,
+    headers: &HeaderMap,
+    has_body: bool,
+    behavior: &Behavior,
+) -> Result<Option<Past>, Refusal> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(Some(Past::Method));
+    }
+    let policy = &behavior.rules.cache_policy;
+    let rfc9111 = policy.semantics == Semantics::Rfc9111;
+    if has_body {
+        return if rfc9111 { Ok(Some(Past::Body)) } else { Err(Refusal::UnexpectedBody) };
+    }
+    if policy.ttl.max.is_zero() {
+        return Ok(Some(Past::MaxTtl));
+    }
+    Ok((rfc9111 && conditional::is_for_origin(headers)).then_some(Past::Precondition))
+}
+
+/// How a request that the cache could not answer gets to the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Road {
+    /// As a HEAD, which may bring what is stored up to date (RFC 9111 section 4.3.5).
+    Head,
+    /// For this viewer only: the last response could not be stored.
+    Uncacheable,
+    /// For the part that is asked for.
+    Part,
+    /// For this viewer only: part of an object that is too large to keep is fetched as that part.
+    Oversized,
+    /// Together with all who ask for the same.
+    Together,
+}
+
+impl Road {
+    /// A stable name, for `explain` and debug headers.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Uncacheable => "uncacheable",
+            Self::Part => "part",
+            Self::Oversized => "oversized",
+            Self::Together => "together",
+        }
+    }
+}
+
+/// Chooses it.
+pub(crate) fn road(
+    cache: &Cache,
+    semantics: Semantics,
+    key: &[u8],
+    method: &Method,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Road {
+    if method == Method::HEAD && semantics == Semantics::Rfc9111 {
+        Road::Head
+    } else if cache.uncacheable.contains(key, now) && cache.memory.peek(key).is_none() {
+        Road::Uncacheable
+    } else if part::is_wanted(semantics, method, headers) {
+        Road::Part
+    } else if headers.contains_key(header::RANGE) && cache.oversized.contains(key, now) {
+        Road::Oversized
+    } else {
+        Road::Together
+    }
+}

@@ -1,0 +1,5 @@
+//! CloudFront's own rules, one file per topic, from its developer guide.
+
+mod errors;
+mod stale;
+mod ttl;
