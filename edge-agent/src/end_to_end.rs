@@ -110,9 +110,9 @@ const NOT_IN_TRAILERS: [HeaderName; 19] = [
 
 /// Sets a list header to what it was, however many lines that took, and one element more.
 pub fn append_to_list(before: GetAll<'_, HeaderValue>, name: HeaderName, element: &str, out: &mut HeaderMap) {
-    let mut list: Vec<&str> = before.iter().filter_map(|value| value.to_str().ok()).collect();
-    list.push(element);
-    if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
+    let lines = before.iter().map(|value| value.as_bytes().trim_ascii()).filter(|line| !line.is_empty());
+    let list: Vec<&[u8]> = lines.chain([element.as_bytes()]).collect();
+    if let Ok(value) = HeaderValue::try_from(list.join(&b", "[..])) {
         out.insert(name, value);
     }
 }
@@ -133,6 +133,22 @@ mod tests {
             from.insert(name, HeaderValue::from_static("1"));
         }
         assert_eq!(trailers(&from).keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-checksum"]);
+    }
+
+    #[test]
+    fn a_list_keeps_what_it_was_and_gains_one_element() {
+        let check = |before: &[&[u8]], expected: &[u8]| {
+            let (mut from, mut out) = (HeaderMap::new(), HeaderMap::new());
+            for line in before {
+                from.append(header::VIA, HeaderValue::from_bytes(line).expect("value"));
+            }
+            append_to_list(from.get_all(header::VIA), header::VIA, "1.1 me", &mut out);
+            assert_eq!(out[header::VIA].as_bytes(), expected);
+        };
+        check(&[], b"1.1 me");
+        check(&[b"1.0 a, 1.1 b", b"1.1 c"], b"1.0 a, 1.1 b, 1.1 c, 1.1 me");
+        check(&[b"", b" "], b"1.1 me");
+        check(&[b"1.1 caf\xe9"], b"1.1 caf\xe9, 1.1 me");
     }
 
     #[test]

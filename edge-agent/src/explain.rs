@@ -26,7 +26,7 @@ use crate::{
     pipeline::{
         Shared,
         consider::{self, Act, Decision, Grounds, Looked, Place, Road, Witness},
-        lookup::Found,
+        lookup::{Found, handling_unasked},
         part::{self, Held},
     },
     routing::{Distribution, compile::Behavior},
@@ -261,8 +261,7 @@ fn tell_shared(found: &Found, road: Road, now: Timestamp, told: &mut v1::Explana
     {
         told.status = object.head.status.as_u16().into();
         tell_stale(permission, object.head.terms.freshness.fresh_until, now, told);
-        let handling = found.handling_of_stand_in(permission);
-        return Handling { ttl: Some(ttl(&object.head, now)), ..handling };
+        return handling_unasked(object, permission, now);
     }
     let as_head = if road == Road::Head { "; the origin is asked with a HEAD" } else { "" };
     let handling = found.handling();

@@ -385,7 +385,7 @@ fn what_is_stale_says_what_allows_it() {
     let told = edge.ask("GET /a", &[]);
     check(&told, Verdict::Stale, "unreachable");
     assert!(told.origin_down && told.status == 200, "{told:?}");
-    assert_eq!(told.cache_status, "headland-test; fwd=stale; ttl=-30; detail=unreachable");
+    assert_eq!(told.cache_status, "headland-test; hit; ttl=-30; detail=unreachable");
     check(&edge.ask("GET /b", &[]), Verdict::Miss, "uri-miss");
     edge.clock.advance(Duration::from_secs(5));
     let told = edge.ask("GET /a", &[]);

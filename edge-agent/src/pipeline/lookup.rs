@@ -72,6 +72,11 @@ pub(super) fn look(
     Found { variants: Some(variants), selected, directives: *directives, partial: false }
 }
 
+/// How it is told of that what is stale is used because the origin is known to be down.
+pub(crate) fn handling_unasked(object: &Object, permission: Permission, now: Timestamp) -> Handling {
+    Handling { detail: Some(Detail::Stale(permission)), ..Handling::hit(ttl(&object.head, now)) }
+}
+
 impl Found {
     /// A part of what is asked for, and not all of it.
     pub(super) fn partial() -> Self {

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     Asking, Errand, Way, Worker,
     fill::{Begun, Filling},
-    lookup::{Found, Slot},
+    lookup::{self, Found, Slot},
 };
 use crate::{
     cache::{
@@ -71,22 +71,14 @@ impl Worker {
             let found = self.look(slot, headers, now);
             // Another fetch may have ended since.
             if found.usable().is_some() {
-                let debug = asking.debug.clone();
-                return Ok(self.hit(
-                    &found,
-                    headers,
-                    asking.request.method(),
-                    now,
-                    asking.id,
-                    debug.as_deref(),
-                ));
+                return Ok(self.hit_for(&found, asking));
             }
             let probe = match self.breaker(errand).outlook(now) {
                 Outlook::Good => None,
                 Outlook::Probe(probe) => Some(probe),
                 Outlook::Bad => {
                     if let Some((object, permission)) = found.stand_in(Failing::Unreachable, now) {
-                        return Ok(self.stale(object, permission, None, &found, &asking));
+                        return Ok(self.stale_unasked(object, permission, &asking));
                     }
                     None
                 }
@@ -108,7 +100,7 @@ impl Worker {
                 }
                 Role::Waiter(fill) => {
                     if let Some((object, permission)) = found.stand_in_after_failure(now) {
-                        return Ok(self.stale(object, permission, None, &found, &asking));
+                        return Ok(self.stale_unasked(object, permission, &asking));
                     }
                     self.wait(errand, &fill, &found).await
                 }
@@ -377,6 +369,17 @@ impl Worker {
         asking: &Asking,
     ) -> Response<ViewerBody> {
         let handling = Handling { fwd_status, ..found.handling_of_stand_in(permission) };
+        self.stored_for(object, handling, asking)
+    }
+
+    /// The same without having asked: the origin is known to be down.
+    pub(super) fn stale_unasked(
+        &self,
+        object: &Arc<Object>,
+        permission: Permission,
+        asking: &Asking,
+    ) -> Response<ViewerBody> {
+        let handling = lookup::handling_unasked(object, permission, self.clock.now());
         self.stored_for(object, handling, asking)
     }
 

@@ -18,6 +18,7 @@ use crate::{
         key::UriPart,
         object::{Head, Object},
         part::{self, Part},
+        revalidation,
     },
     viewer::{
         body::ViewerBody,
@@ -174,7 +175,9 @@ impl Worker {
                 // Copying takes a while, and the worker has other viewers to serve.
                 let combined = self.background.spawn_blocking(move || {
                     let body = part::combine(&old, &new, &union);
-                    Object { head: Head { part: Some(union), ..new.head }, body }
+                    // Fields that only one of them has are kept (RFC 9111 section 3.4).
+                    let headers = revalidation::freshened(&old.head.headers, &new.head.headers);
+                    Object { head: Head { headers, part: Some(union), ..new.head }, body }
                 });
                 let Ok(combined) = combined.await else { return };
                 combined

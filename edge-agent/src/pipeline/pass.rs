@@ -27,6 +27,7 @@ use crate::{
     viewer::{
         body::ViewerBody,
         cache_status::{Forward, Handling},
+        conditional,
         error_page::Failure,
         response,
     },
@@ -106,7 +107,7 @@ impl Worker {
         if let Outlook::Bad = outlook
             && let Some((object, permission)) = found.stand_in(Failing::Unreachable, now)
         {
-            return Ok(self.stale(object, permission, None, &found, &asking));
+            return Ok(self.stale_unasked(object, permission, &asking));
         }
         let began = self.cache.invalidations.epoch();
         let old = found.selected().map(|(object, _)| Arc::clone(object));
@@ -167,7 +168,7 @@ impl Worker {
         asking: Asking,
     ) -> Response<ViewerBody> {
         asking.note_not_used(&handling);
-        let (parts, incoming) = alone.response.into_parts();
+        let (mut parts, incoming) = alone.response.into_parts();
         let policy = &errand.behavior.rules.cache_policy;
         let via = self.via(parts.version);
         let mut headers = response::headers_from_origin(&parts.headers, policy, &via, self.clock.now());
@@ -175,6 +176,16 @@ impl Worker {
         self.marks(handling, asking.id).put(&mut headers);
         if parts.status == StatusCode::NO_CONTENT {
             headers.remove(header::CONTENT_LENGTH);
+        }
+        let request = asking.request.headers();
+        let asked_as_it_is = matches!(*asking.request.method(), Method::GET | Method::HEAD);
+        if parts.status == StatusCode::OK
+            && asked_as_it_is
+            && conditional::is_not_modified(request, &headers, self.clock.now())
+        {
+            // The origin was not asked under the viewer's condition, or did not look at it.
+            parts.status = StatusCode::NOT_MODIFIED;
+            conditional::strip(&mut headers);
         }
         let no_body = asking.request.method() == Method::HEAD
             || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)

@@ -184,7 +184,7 @@ impl Handling {
     pub fn x_cache(&self) -> HeaderValue {
         match self.fwd {
             None => HIT,
-            Some(_) if self.collapsed => HIT,
+            Some(_) if self.collapsed || matches!(self.detail, Some(Detail::Stale(_))) => HIT,
             Some(Forward::Stale | Forward::Request) if self.fwd_status == Some(StatusCode::NOT_MODIFIED) => {
                 REFRESH_HIT
             }

@@ -232,3 +232,17 @@ fn conditions_of_other_methods_go_to_the_origin() {
         }),
     );
 }
+
+#[test]
+fn a_condition_is_judged_by_what_is_not_stored_too() {
+    check(["no-store", "private", "max-age=60"].map(|directive| {
+        let head = format!("cache-control: {directive}\netag: \"e\"");
+        scenario(
+            format!("9110 13.1.2: with nothing stored, {directive}"),
+            [
+                get().path("/x").header("if-none-match: \"e\"").origin(&head, "one").status(304..=304),
+                get().path("/y").header("if-none-match: \"f\"").origin(&head, "one").gives(200, "one"),
+            ],
+        )
+    }));
+}

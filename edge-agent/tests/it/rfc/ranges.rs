@@ -298,7 +298,7 @@ fn parts_are_kept_and_put_together() {
             response("206 Partial Content", &format!("{stored}\ncontent-range: bytes {range}/10"), bytes)
         };
         let answer = match request.header("range") {
-            Some("bytes=0-5") => part("0-5", &DIGITS[..6]),
+            Some("bytes=0-5") => part("0-5", &DIGITS[..6]).replacen("\r\n\r\n", "\r\nx-first: 1\r\n\r\n", 1),
             Some("bytes=2-3") => part("2-3", &DIGITS[2..4]),
             Some("bytes=4-9") => part("4-9", &DIGITS[4..]),
             Some("bytes=3-7") => part("3-7", &DIGITS[3..8]),
@@ -334,6 +334,8 @@ fn parts_are_kept_and_put_together() {
     let whole = from_cache(&["cache-control: only-if-cached"]);
     assert_eq!((whole.status, whole.text(), whole.header("content-length")), (200, DIGITS, Some("10")));
     assert_eq!(whole.header("content-range"), None);
+    // RFC 9111 section 3.4: what only one part said is kept.
+    assert_eq!(whole.header("x-first"), Some("1"));
     assert!(origin.received().iter().all(|request| request.header("range").is_some()));
 }
 
