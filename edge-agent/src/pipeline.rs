@@ -13,11 +13,14 @@ pub(crate) mod consider;
 mod debug;
 mod effects;
 mod fill;
+mod freshen;
 pub(crate) mod lookup;
 mod obtain;
 pub(crate) mod part;
 mod pass;
+mod patience;
 mod request_id;
+mod respond;
 
 use std::{
     borrow::Cow,
@@ -45,7 +48,7 @@ use self::{
     request_id::RequestIds,
 };
 use crate::{
-    cache::{Cache, Limits, coalescing::Fills, key, object::Object},
+    cache::{Cache, Limits, coalescing::Fills, key},
     clock::{Clock, Timestamp},
     end_to_end,
     metrics::{Metrics, WorkerMetrics},
@@ -59,11 +62,11 @@ use crate::{
     routing::{Distribution, Routing, compile::Behavior},
     viewer::{
         body::ViewerBody,
-        cache_status::{CacheResult, Forward, Handling, ttl},
+        cache_status::{CacheResult, Forward, Handling},
         connection::{Busy, ConnectionState},
         error_page::Failure,
         max_forwards::{self, MaxForwards},
-        response::{self, Marks},
+        response::Marks,
     },
 };
 
@@ -271,52 +274,6 @@ impl Worker {
     fn options(&self, allowed: MethodSet, id: HeaderValue) -> Response<ViewerBody> {
         self.metrics.results[CacheResult::Answered.index()].add(1);
         max_forwards::answer(allowed, id)
-    }
-
-    /// Answers with what was found, which may be used.
-    fn hit(
-        &self,
-        found: &Found,
-        headers: &HeaderMap,
-        method: &Method,
-        now: Timestamp,
-        id: HeaderValue,
-        debug: Option<&Debug>,
-    ) -> Response<ViewerBody> {
-        self.metrics.hits.add(1);
-        let (Some((object, _)), Some(handling)) = (found.usable(), found.handling_of_hit(now)) else {
-            unreachable!("only what may be used is a hit")
-        };
-        if let Some(debug) = debug {
-            debug.note_head(&object.head);
-        }
-        self.stored(object, handling, headers, method, now, id)
-    }
-
-    /// A stored object for one viewer.
-    fn stored(
-        &self,
-        object: &Arc<Object>,
-        handling: Handling,
-        headers: &HeaderMap,
-        method: &Method,
-        now: Timestamp,
-        id: HeaderValue,
-    ) -> Response<ViewerBody> {
-        let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
-        let head_only = method == Method::HEAD;
-        let response = response::from_object(object, headers, now, self.marks(handling, id), head_only);
-        self.metrics.viewer_bytes_sent.add(response.body().size_hint().lower());
-        response
-    }
-
-    /// The marks of a response, which is counted by them.
-    fn marks(&self, handling: Handling, request_id: HeaderValue) -> Marks<'_> {
-        self.metrics.results[handling.result().index()].add(1);
-        if handling.collapsed {
-            self.metrics.collapsed.add(1);
-        }
-        Marks { handling, cache: &self.identity.pseudonym, request_id }
     }
 
     /// An error page, which is counted.

@@ -3,7 +3,6 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use headland_proto::model::{CachePolicy, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
@@ -16,15 +15,13 @@ use crate::{
             Leader, Outcome,
             body::{Demand, FillBody, Reader},
         },
-        freshness::{self, ERROR_TTL_MIN, Timing},
+        freshness::{self, Timing},
         invalidation::Epoch,
         object::{Body, Head, Object},
         part::Part,
         reuse::{self, Cause, Failing},
-        revalidation,
         storability::{self, Reason, RequestFacts, ResponseFacts, Storable},
     },
-    clock::Timestamp,
     origin::{
         Fault,
         breaker::{Breaker, Probe},
@@ -40,10 +37,6 @@ const UNDER_WAY_FRACTION: u64 = 4;
 const GATHERED_ELSEWHERE_BYTES: u64 = 1 << 20;
 /// How long to wait for those who have been told of a body and have not begun to read.
 const ABOUT_TO_BEGIN: Duration = Duration::from_millis(1);
-/// After an error, what is stale stands in for this long before the origin is asked about the same object again. With CloudFront
-/// semantics it is the error caching minimum TTL.
-const HOLD: Duration = Duration::from_secs(1);
-
 /// What asks the origin to validate.
 const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
@@ -81,10 +74,10 @@ pub(super) struct Filling {
 }
 
 /// Tells the one who started a fill, if there is one and it is still there.
-struct Starter(Option<oneshot::Sender<Begun>>);
+pub(super) struct Starter(Option<oneshot::Sender<Begun>>);
 
 impl Starter {
-    fn tell(&mut self, begun: Begun) {
+    pub(super) fn tell(&mut self, begun: Begun) {
         if let Some(starter) = self.0.take() {
             // The viewer may have left; then nobody needs to know.
             let _ = starter.send(begun);
@@ -284,130 +277,12 @@ impl Worker {
         // Only now may the next fill of this key begin, and it will find the object.
     }
 
-    /// Takes a 304 for what it is about (RFC 9111 section 4.3.4). False if that is nothing which is stored.
-    fn freshen(
-        &self,
-        filling: &Filling,
-        response: &Response<Incoming>,
-        timing: Timing,
-        starter: &mut Starter,
-    ) -> bool {
-        let heads: Vec<&Head> = filling.candidates.iter().map(|object| &object.head).collect();
-        let Some(old) =
-            revalidation::choose(response.headers(), &heads).and_then(|i| filling.candidates.get(i))
-        else {
-            return false;
-        };
-        let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: &filling.request, authorization };
-        let (headers, version) = (response.headers(), response.version());
-        let update = Update { old, headers, version, timing, began: filling.began };
-        let same_variant = filling.selected.as_ref().is_some_and(|selected| Arc::ptr_eq(selected, old));
-        let freshened = self.freshened(&filling.behavior.rules.cache_policy, &update, facts);
-        let is_stored = freshened.stored.is_some();
-        match freshened.stored {
-            Some((object, shareable)) => {
-                if same_variant {
-                    self.cache.memory.replace(&filling.key, old, Some(Arc::clone(&object)));
-                } else {
-                    self.cache.memory.insert(Arc::clone(&filling.key), Arc::clone(&object), timing.response);
-                }
-                if shareable {
-                    self.cache.uncacheable.forget(filling.leader.key());
-                    filling.leader.decide(Outcome::Revalidated(object));
-                } else {
-                    self.cache.uncacheable.remember(filling.leader.key(), timing.response);
-                    filling.leader.decide(Outcome::Alone);
-                }
-            }
-            None => {
-                if !freshened.is_the_requests {
-                    self.cache.memory.replace(&filling.key, old, None);
-                }
-                filling.leader.decide(Outcome::Alone);
-            }
-        }
-        starter.tell(Begun::Revalidated { object: freshened.own, stored: is_stored });
-        true
-    }
-
-    /// What a stored object becomes by a response that updates its head.
-    pub(super) fn freshened(
-        &self,
-        policy: &CachePolicy,
-        update: &Update<'_>,
-        request: RequestFacts<'_>,
-    ) -> Freshened {
-        let Update { old, timing, began, .. } = *update;
-        let status = old.head.status;
-        let via = self.via(update.version);
-        let new = response::headers_from_origin(update.headers, policy, &via, timing.response);
-        let mut headers = revalidation::freshened(&old.head.headers, &new);
-        // Not to be kept, but it counts (RFC 9111 section 4.2.3).
-        headers.extend(new.get(header::AGE).map(|age| (header::AGE, age.clone())));
-        let facts = ResponseFacts { status, headers: &headers, delimited: true, timing };
-        let decided = storability::decide(policy, request, facts);
-        let content_length = old.head.content_length;
-        let object =
-            |head: Head| Arc::new(Object { head: Head { content_length, ..head }, body: old.body.clone() });
-        match decided {
-            Ok(storable) => {
-                let shareable = storable.is_shareable(timing.response);
-                let mut kept = headers.clone();
-                storable.fields_not_kept.iter().for_each(|name| _ = kept.remove(name));
-                let stored = object(new_head(status, kept, timing, storable, began));
-                let headers = response::headers_to_store(headers, status);
-                let own = object(Head { headers, ..stored.head.clone() });
-                Freshened { own, stored: Some((stored, shareable)), is_the_requests: false }
-            }
-            Err(reason) => {
-                self.metrics.not_stored[reason.index()].add(1);
-                let headers = response::headers_to_store(headers, status);
-                let own = object(Head { headers, timing, ..old.head.clone() });
-                Freshened { own, stored: None, is_the_requests: reason.is_the_requests() }
-            }
-        }
-    }
-
-    /// The origin failed: for a while there is no use in asking about this object again.
-    fn hold(&self, filling: &Filling, failing: Failing, now: Timestamp) {
-        let Some(old) = &filling.selected else { return };
-        let hold = match filling.behavior.rules.cache_policy.semantics {
-            Semantics::CloudFront => ERROR_TTL_MIN,
-            Semantics::Rfc9111 => HOLD,
-        };
-        let mut head = old.head.clone();
-        head.terms.hold_until = now.after(hold);
-        head.terms.held_for = failing;
-        let held = Arc::new(Object { head, body: old.body.clone() });
-        self.cache.memory.replace(&filling.key, old, Some(held));
-    }
-
     /// Whether a body that is this long so far, or will be, may be kept to be stored.
     fn has_room_for(&self, bytes: Option<u64>) -> bool {
         let limits = self.cache.limits();
         bytes.unwrap_or(0) <= limits.object_bytes_max
             && self.fills.held_bytes() <= limits.memory_bytes / UNDER_WAY_FRACTION
     }
-}
-
-/// A stored object with a head brought up to date.
-pub(super) struct Freshened {
-    /// For the one whose request brought it about, who gets what the origin meant for nobody else as well.
-    pub(super) own: Arc<Object>,
-    /// For the cache, if it may still be stored, and whether it may be handed to those who wait.
-    pub(super) stored: Option<(Arc<Object>, bool)>,
-    /// It may not be stored for a reason that lies in this request alone: what is stored stays as it is.
-    pub(super) is_the_requests: bool,
-}
-
-/// A response that says how a stored head is to be updated.
-pub(super) struct Update<'a> {
-    pub(super) old: &'a Arc<Object>,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) version: http::Version,
-    pub(super) timing: Timing,
-    pub(super) began: Epoch,
 }
 
 struct Pump {
@@ -446,7 +321,7 @@ async fn is_wanted(leader: &Leader<Fault>, body: &FillBody, chunk: Bytes) -> boo
     demand == Demand::Wanted
 }
 
-fn new_head(
+pub(super) fn new_head(
     status: StatusCode,
     mut headers: HeaderMap,
     timing: Timing,

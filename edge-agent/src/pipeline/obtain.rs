@@ -1,25 +1,21 @@
 //! Obtaining what the cache does not have, or no longer may use: with one fetch however many ask, and with what is stale if the
 //! origin fails.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
-use headland_proto::model::Origin;
-use http::{Method, Response, header};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use http::{Response, header};
+use tokio::sync::oneshot;
 
 use super::{
     Asking, Errand, Way, Worker,
     fill::{Begun, Filling},
-    lookup::{self, Found, Slot},
+    lookup::{Found, Slot},
 };
 use crate::{
     cache::{
-        coalescing::{Fill, Leader, Outcome, Role, body::Reader},
-        object::{Head, Object},
-        reuse::{self, Failing, Permission, Reuse},
+        coalescing::{Leader, Outcome, Role},
+        object::Head,
+        reuse::{self, Failing, Reuse},
         revalidation,
     },
     clock::Timestamp,
@@ -30,20 +26,13 @@ use crate::{
     },
     viewer::{
         body::ViewerBody,
-        cache_status::{Detail, Handling, ttl},
+        cache_status::{Detail, Handling},
         error_page::Failure,
-        response,
     },
 };
 
 /// How often a request looks again when what it waited for turned out not to be for it, before it goes to the origin by itself.
 const ROUNDS_MAX: usize = 3;
-/// How long a viewer for whom there is something stale waits for an origin, at most: it is there to be used.
-const PATIENCE_WITH_STALE: Duration = Duration::from_secs(2);
-
-/// How often somebody who waits looks whether the origin is known to be down by now.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
 /// What waiting for somebody else's fetch comes to.
 enum Waited {
     Answer(Result<Response<ViewerBody>, Failure>),
@@ -188,52 +177,6 @@ impl Worker {
             && reuse::decide(head, &slot.directives, self.clock.now()) == Reuse::Fresh
     }
 
-    /// Waits for somebody else's fetch: for as long as one's own might take, or for as long as is worth it if there is something
-    /// stale to be had instead.
-    pub(super) async fn wait(
-        &self,
-        errand: &Errand,
-        fill: &Arc<Fill<Fault>>,
-        found: &Found,
-    ) -> Outcome<Fault> {
-        let outcome = self.unless_down(errand, found, fill.outcome()).await;
-        outcome.unwrap_or(Outcome::Failed(Fault::ResponseTimeout))
-    }
-
-    /// Waits, and gives up when it takes too long, or when it becomes known that the origin is down and something stale may stand in.
-    async fn unless_down<T>(
-        &self,
-        errand: &Errand,
-        found: &Found,
-        waiting: impl Future<Output = T>,
-    ) -> Option<T> {
-        let patience = self.patience(errand, found);
-        let until = Instant::now() + patience.unwrap_or_else(|| time_for_fetch(&errand.behavior.origin));
-        let mut waiting = std::pin::pin!(waiting);
-        loop {
-            let next_look = until.min(Instant::now() + LOOK_AGAIN);
-            if let Ok(outcome) = timeout_at(next_look, &mut waiting).await {
-                return Some(outcome);
-            }
-            let now = self.clock.now();
-            if next_look == until {
-                if patience.is_some() {
-                    self.breaker(errand).suspected(now);
-                }
-                return None;
-            }
-            if self.breaker(errand).is_open(now) && found.stand_in(Failing::Unreachable, now).is_some() {
-                return None;
-            }
-        }
-    }
-
-    /// How long to wait for the origin when something stale may stand in for its answer; `None` if nothing may.
-    fn patience(&self, errand: &Errand, found: &Found) -> Option<Duration> {
-        found.stand_in(Failing::Error, self.clock.now())?;
-        Some(PATIENCE_WITH_STALE.min(errand.behavior.origin.response_timeout / 2))
-    }
-
     /// Fetches, or has it validated, for oneself and all who wait. `parts_key`: where to keep what comes if only a part is asked for.
     #[expect(clippy::too_many_arguments, reason = "one departure, from two places")]
     pub(super) async fn lead(
@@ -358,85 +301,4 @@ impl Worker {
             _ => Err(fault.into()),
         }
     }
-
-    /// A stale object in place of what the origin did not give.
-    pub(super) fn stale(
-        &self,
-        object: &Arc<Object>,
-        permission: Permission,
-        fwd_status: Option<http::StatusCode>,
-        found: &Found,
-        asking: &Asking,
-    ) -> Response<ViewerBody> {
-        let handling = Handling { fwd_status, ..found.handling_of_stand_in(permission) };
-        self.stored_for(object, handling, asking)
-    }
-
-    /// The same without having asked: the origin is known to be down.
-    pub(super) fn stale_unasked(
-        &self,
-        object: &Arc<Object>,
-        permission: Permission,
-        asking: &Asking,
-    ) -> Response<ViewerBody> {
-        let handling = lookup::handling_unasked(object, permission, self.clock.now());
-        self.stored_for(object, handling, asking)
-    }
-
-    fn hit_for(&self, found: &Found, asking: Asking) -> Response<ViewerBody> {
-        let (headers, method, debug) = (asking.request.headers(), asking.request.method(), &asking.debug);
-        self.hit(found, headers, method, self.clock.now(), asking.id.clone(), debug.as_deref())
-    }
-
-    pub(super) fn stored_for(
-        &self,
-        object: &Arc<Object>,
-        handling: Handling,
-        asking: &Asking,
-    ) -> Response<ViewerBody> {
-        asking.note_not_used(&handling);
-        asking.note_head(&object.head);
-        let (headers, method) = (asking.request.headers(), asking.request.method());
-        self.stored(object, handling, headers, method, self.clock.now(), asking.id.clone())
-    }
-
-    /// An object under way for one viewer: whole or in part.
-    pub(super) fn growing(
-        &self,
-        head: &Head,
-        reader: Reader,
-        handling: Handling,
-        asking: Asking,
-    ) -> Response<ViewerBody> {
-        let now = self.clock.now();
-        asking.note_not_used(&handling);
-        asking.note_head(head);
-        let mut headers = head.headers.clone();
-        let age = head.age_seconds(now);
-        if handling.collapsed || age > 0 {
-            headers.insert(header::AGE, age.into());
-        }
-        let handling = Handling { ttl: Some(ttl(head, now)), ..handling };
-        self.marks(handling, asking.id).put(&mut headers);
-        let head_only = asking.request.method() == Method::HEAD;
-        let part =
-            response::select(head, asking.request.headers(), head_only, head.content_length, &mut headers);
-        let (status, skip, left) = match part {
-            Some((status, start, end)) => (status, start, Some(end - start)),
-            None => (head.status, 0, head.content_length),
-        };
-        let body = if head_only || left == Some(0) {
-            ViewerBody::empty()
-        } else {
-            ViewerBody::growing(reader, skip, left, asking.busy, self.metrics.clone())
-        };
-        response::build(status, headers, body)
-    }
-}
-
-/// How long a fetch from an origin may take until its head is there, and a little more.
-fn time_for_fetch(origin: &Origin) -> Duration {
-    origin.connection_timeout.saturating_mul(origin.connection_attempts)
-        + origin.response_timeout
-        + Duration::from_secs(1)
 }

@@ -5,11 +5,7 @@ use std::{rc::Rc, sync::Arc};
 use http::{Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 
-use super::{
-    Asking, Errand, Worker,
-    fill::{Update, is_server_error},
-    lookup::Slot,
-};
+use super::{Asking, Errand, Worker, fill::is_server_error, freshen::Update, lookup::Slot};
 use crate::{
     cache::{
         freshness::Timing,

@@ -1,0 +1,147 @@
+//! Responding from what is stored, or on its way to be.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Response, header};
+use http_body::Body as _;
+
+use super::{
+    Asking, Worker,
+    debug::Debug,
+    lookup::{self, Found},
+};
+use crate::{
+    cache::{
+        coalescing::body::Reader,
+        object::{Head, Object},
+        reuse::Permission,
+    },
+    clock::Timestamp,
+    viewer::{
+        body::ViewerBody,
+        cache_status::{Handling, ttl},
+        response::{self, Marks},
+    },
+};
+
+impl Worker {
+    /// Answers with what was found, which may be used.
+    pub(super) fn hit(
+        &self,
+        found: &Found,
+        headers: &HeaderMap,
+        method: &Method,
+        now: Timestamp,
+        id: HeaderValue,
+        debug: Option<&Debug>,
+    ) -> Response<ViewerBody> {
+        self.metrics.hits.add(1);
+        let (Some((object, _)), Some(handling)) = (found.usable(), found.handling_of_hit(now)) else {
+            unreachable!("only what may be used is a hit")
+        };
+        if let Some(debug) = debug {
+            debug.note_head(&object.head);
+        }
+        self.stored(object, handling, headers, method, now, id)
+    }
+
+    /// A stored object for one viewer.
+    pub(super) fn stored(
+        &self,
+        object: &Arc<Object>,
+        handling: Handling,
+        headers: &HeaderMap,
+        method: &Method,
+        now: Timestamp,
+        id: HeaderValue,
+    ) -> Response<ViewerBody> {
+        let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
+        let head_only = method == Method::HEAD;
+        let response = response::from_object(object, headers, now, self.marks(handling, id), head_only);
+        self.metrics.viewer_bytes_sent.add(response.body().size_hint().lower());
+        response
+    }
+
+    /// The marks of a response, which is counted by them.
+    pub(super) fn marks(&self, handling: Handling, request_id: HeaderValue) -> Marks<'_> {
+        self.metrics.results[handling.result().index()].add(1);
+        if handling.collapsed {
+            self.metrics.collapsed.add(1);
+        }
+        Marks { handling, cache: &self.identity.pseudonym, request_id }
+    }
+
+    /// A stale object in place of what the origin did not give.
+    pub(super) fn stale(
+        &self,
+        object: &Arc<Object>,
+        permission: Permission,
+        fwd_status: Option<http::StatusCode>,
+        found: &Found,
+        asking: &Asking,
+    ) -> Response<ViewerBody> {
+        let handling = Handling { fwd_status, ..found.handling_of_stand_in(permission) };
+        self.stored_for(object, handling, asking)
+    }
+
+    /// The same without having asked: the origin is known to be down.
+    pub(super) fn stale_unasked(
+        &self,
+        object: &Arc<Object>,
+        permission: Permission,
+        asking: &Asking,
+    ) -> Response<ViewerBody> {
+        let handling = lookup::handling_unasked(object, permission, self.clock.now());
+        self.stored_for(object, handling, asking)
+    }
+
+    pub(super) fn hit_for(&self, found: &Found, asking: Asking) -> Response<ViewerBody> {
+        let (headers, method, debug) = (asking.request.headers(), asking.request.method(), &asking.debug);
+        self.hit(found, headers, method, self.clock.now(), asking.id.clone(), debug.as_deref())
+    }
+
+    pub(super) fn stored_for(
+        &self,
+        object: &Arc<Object>,
+        handling: Handling,
+        asking: &Asking,
+    ) -> Response<ViewerBody> {
+        asking.note_not_used(&handling);
+        asking.note_head(&object.head);
+        let (headers, method) = (asking.request.headers(), asking.request.method());
+        self.stored(object, handling, headers, method, self.clock.now(), asking.id.clone())
+    }
+
+    /// An object under way for one viewer: whole or in part.
+    pub(super) fn growing(
+        &self,
+        head: &Head,
+        reader: Reader,
+        handling: Handling,
+        asking: Asking,
+    ) -> Response<ViewerBody> {
+        let now = self.clock.now();
+        asking.note_not_used(&handling);
+        asking.note_head(head);
+        let mut headers = head.headers.clone();
+        let age = head.age_seconds(now);
+        if handling.collapsed || age > 0 {
+            headers.insert(header::AGE, age.into());
+        }
+        let handling = Handling { ttl: Some(ttl(head, now)), ..handling };
+        self.marks(handling, asking.id).put(&mut headers);
+        let head_only = asking.request.method() == Method::HEAD;
+        let part =
+            response::select(head, asking.request.headers(), head_only, head.content_length, &mut headers);
+        let (status, skip, left) = match part {
+            Some((status, start, end)) => (status, start, Some(end - start)),
+            None => (head.status, 0, head.content_length),
+        };
+        let body = if head_only || left == Some(0) {
+            ViewerBody::empty()
+        } else {
+            ViewerBody::growing(reader, skip, left, asking.busy, self.metrics.clone())
+        };
+        response::build(status, headers, body)
+    }
+}
