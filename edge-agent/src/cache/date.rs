@@ -95,8 +95,14 @@ fn two_digit_year(weekday: &str, rest: &str, now: Timestamp) -> Option<Timestamp
     at(next).filter(|date| *date <= furthest).or_else(|| at(next - 100))
 }
 
+/// The weekday says nothing that the rest does not: a wrong one is put right (RFC 9110 section 5.6.7 encourages to be robust).
 fn read(text: &str) -> Option<Timestamp> {
-    httpdate::parse_http_date(text).ok().map(|time: SystemTime| time.into())
+    let exactly = |text: &str| httpdate::parse_http_date(text).ok().map(|time: SystemTime| time.into());
+    exactly(text).or_else(|| {
+        let rest = text.get(3..)?;
+        WEEKDAYS.iter().find(|weekday| text.starts_with(&weekday[..3]))?;
+        WEEKDAYS.iter().find_map(|weekday| exactly(&format!("{}{rest}", &weekday[..3])))
+    })
 }
 
 #[cfg(test)]
@@ -124,6 +130,9 @@ mod tests {
         check(" Sun, 06 Nov 1994 08:49:37 GMT\t", same); // RFC 9110 section 5.5, whitespace around a value
         check("Sat, 31 Dec 2016 23:59:60 GMT", Some(1_483_228_800)); // RFC 9110 section 5.6.7, a leap second
         check("Thu, 01 Jan 1970 00:00:00 GMT", Some(0));
+        check("Mon, 06 Nov 1994 08:49:37 GMT", same); // RFC 9110 section 5.6.7, robust: it was a Sunday
+        check("Monday, 06-Nov-94 08:49:37 GMT", same);
+        check("Mon Nov  6 08:49:37 1994", same);
     }
 
     #[test]
@@ -136,10 +145,10 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37 AEST", // RFC 9111 section 4.2
             "Sun, 06 Nov 1994 08:49:37 +0000",
             "Sun, 06 Nov 1994 08:49:37",
+            "Xyz, 06 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 94 08:49:37 GMT", // two digits belong to the format of RFC 850 only
             "Sun, 06-Nov-94 08:49:37 GMT",
             "Sunday, 06-Nov-1994 08:49:37 GMT",
-            "Mon, 06 Nov 1994 08:49:37 GMT", // it was a Sunday
             "Sun, 6 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 8:49:37 GMT",
             "Sun, 06 Nov 1994 08.49.37 GMT",

@@ -136,7 +136,9 @@ fn rfc9111(
         return Stale { on_request: false, while_revalidate: never, if_error: never, if_unreachable: never };
     }
     let on_request = cc.s_maxage.is_none();
-    let if_unreachable = if_error.max(if on_request { by_default } else { never });
+    // Its limit is one for an origin that cannot be reached as well (RFC 5861 section 4).
+    let unlimited = on_request && cc.stale_if_error.is_none();
+    let if_unreachable = if_error.max(if unlimited { by_default } else { never });
     Stale { on_request, while_revalidate, if_error, if_unreachable }
 }
 
@@ -204,7 +206,7 @@ mod tests {
             ("max-age=99999", [0, 0, 99_999 + 86_400], true, 99_999 + 86_400),
             ("max-age=60, stale-while-revalidate=30", [90, 0, 120], true, 120), // RFC 5861 section 3
             ("max-age=60, stale-while-revalidate=300", [360, 0, 120], true, 360), // RFC 5861 section 3
-            ("max-age=60, stale-if-error=30", [0, 90, 120], true, 120),         // RFC 5861 section 4
+            ("max-age=60, stale-if-error=30", [0, 90, 90], true, 120),          // RFC 5861 section 4
             ("max-age=60, stale-if-error=300", [0, 360, 360], true, 360),       // RFC 5861 section 4
             ("max-age=60, stale-if-error=999999", [0, 100_060, 100_060], true, 100_060), // the policy's maximum
             ("max-age=60, must-revalidate, stale-if-error=30", [0, 0, 0], false, 120), // RFC 9111 section 5.2.2.2

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::Fault;
 use crate::clock::Timestamp;
 
-/// Quick failures in a row, such as a refused connection, that open a breaker. They cost nobody a wait.
+/// Connections refused in a row that open a breaker. They cost nobody a wait.
 const QUICK_FAILURES: u32 = 3;
 /// How long nobody asks after the first failure; doubled with each further one.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ struct State {
     open_until: Option<Timestamp>,
     /// When somebody set out to see whether the origin is back.
     probing_since: Option<Timestamp>,
+    /// When it last answered anybody.
+    answered: Option<Timestamp>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -134,31 +136,36 @@ impl Breaker {
     }
 
     /// The origin answered, whatever it said.
-    pub fn answered(&self) {
+    pub fn answered(&self, now: Timestamp) {
         let mut state = self.0.lock();
-        if state.open_until.is_some() || state.failures != 0 {
-            *state = State { probing_since: state.probing_since, ..State::default() };
+        *state = State { probing_since: state.probing_since, answered: Some(now), ..State::default() };
+    }
+
+    /// The origin has kept somebody waiting since `began`, for so long that others had better not wait for it, unless it answers after
+    /// all. An origin that has answered others meanwhile is not down.
+    pub fn suspected(&self, began: Timestamp, now: Timestamp) {
+        let mut state = self.0.lock();
+        if !state.has_answered_since(began) {
+            let until = now.after(WINDOW);
+            state.open_until = Some(state.open_until.map_or(until, |open_until| open_until.max(until)));
         }
     }
 
-    /// The origin has kept somebody waiting for so long that others had better not wait for it, unless it answers after all.
-    pub fn suspected(&self, now: Timestamp) {
-        let mut state = self.0.lock();
-        let until = now.after(WINDOW);
-        state.open_until = Some(state.open_until.map_or(until, |open_until| open_until.max(until)));
-    }
-
-    /// The origin did not answer.
-    pub fn failed(&self, fault: &Fault, now: Timestamp) {
+    /// The origin did not answer what was asked at `began`.
+    pub fn failed(&self, fault: &Fault, began: Timestamp, now: Timestamp) {
         let slow = match fault {
             Fault::ConnectTimeout | Fault::ResponseTimeout => true,
-            Fault::Connect(_) | Fault::Response(_) => false,
-            // Not the origin's doing.
-            Fault::Credentials(_) | Fault::Request(_) | Fault::NoObject | Fault::Overloaded => return,
+            Fault::Connect(_) => false,
+            // Not the origin's doing; or it was there, and what it sent says nothing of what it will send to others.
+            Fault::Credentials(_)
+            | Fault::Request(_)
+            | Fault::NoObject
+            | Fault::Overloaded
+            | Fault::Response(_) => return,
         };
         let mut state = self.0.lock();
-        if state.open_until.is_some_and(|until| now < until) {
-            // Set out before it was known; of one outage the many failures count once.
+        if state.has_answered_since(began) || state.open_until.is_some_and(|until| now < until) {
+            // Only this one went wrong; or it set out before it was known, and of one outage the many failures count once.
             return;
         }
         state.failures = state.failures.saturating_add(1);
@@ -168,6 +175,12 @@ impl Breaker {
             let window = WINDOW.saturating_mul(1 << beyond.min(10)).min(WINDOW_MAX);
             state.open_until = Some(now.after(window));
         }
+    }
+}
+
+impl State {
+    fn has_answered_since(&self, began: Timestamp) -> bool {
+        self.answered.is_some_and(|answered| answered > began)
     }
 }
 
@@ -198,20 +211,20 @@ mod tests {
     fn a_time_out_opens_it_and_an_answer_closes_it() {
         let breaker = Arc::new(Breaker::default());
         assert_eq!(look(&breaker, at(0)), "good");
-        breaker.failed(&Fault::ResponseTimeout, at(0));
+        breaker.failed(&Fault::ResponseTimeout, at(0), at(0));
         assert_eq!(look(&breaker, at(0)), "bad");
         assert_eq!(look(&breaker, at(1)), "probe");
-        breaker.failed(&Fault::ResponseTimeout, at(1));
+        breaker.failed(&Fault::ResponseTimeout, at(1), at(1));
         assert_eq!(look(&breaker, at(2)), "bad", "the window has doubled");
         assert_eq!(look(&breaker, at(3)), "probe");
-        breaker.answered();
+        breaker.answered(at(0));
         assert_eq!(look(&breaker, at(3)), "good");
     }
 
     #[test]
     fn one_at_a_time_finds_out() {
         let breaker = Arc::new(Breaker::default());
-        breaker.failed(&Fault::ConnectTimeout, at(0));
+        breaker.failed(&Fault::ConnectTimeout, at(0), at(0));
         let Outlook::Probe(probe) = breaker.outlook(at(5)) else { panic!("it is time to find out") };
         assert_eq!(look(&breaker, at(6)), "bad");
         drop(probe);
@@ -222,32 +235,44 @@ mod tests {
     fn quick_failures_open_it_only_when_they_repeat() {
         let breaker = Arc::new(Breaker::default());
         let refused = Fault::Connect("refused".into());
-        breaker.failed(&refused, at(0));
-        breaker.failed(&refused, at(0));
+        breaker.failed(&refused, at(0), at(0));
+        breaker.failed(&refused, at(0), at(0));
         assert_eq!(look(&breaker, at(0)), "good");
-        breaker.answered();
-        (0..3).for_each(|_| breaker.failed(&refused, at(0)));
+        breaker.answered(at(0));
+        (0..3).for_each(|_| breaker.failed(&refused, at(0), at(0)));
         assert_eq!(look(&breaker, at(0)), "bad");
-        breaker.failed(&Fault::Overloaded, at(500));
+        breaker.failed(&Fault::Overloaded, at(500), at(500));
         assert_eq!(look(&breaker, at(500)), "probe", "an overload of ours says nothing of the origin");
     }
 
     #[test]
     fn a_suspicion_lasts_until_an_answer() {
         let breaker = Arc::new(Breaker::default());
-        breaker.suspected(at(0));
+        breaker.suspected(at(0), at(0));
         assert_eq!(look(&breaker, at(0)), "bad");
         assert_eq!(look(&breaker, at(1)), "probe");
-        breaker.answered();
+        breaker.answered(at(0));
         assert_eq!(look(&breaker, at(1)), "good");
+    }
+
+    #[test]
+    fn an_origin_that_answers_others_is_not_down() {
+        let breaker = Arc::new(Breaker::default());
+        breaker.answered(at(5));
+        breaker.failed(&Fault::ResponseTimeout, at(0), at(30));
+        breaker.suspected(at(4), at(6));
+        (0..10).for_each(|_| breaker.failed(&Fault::Response("closed".into()), at(40), at(40)));
+        assert_eq!(look(&breaker, at(40)), "good");
+        breaker.failed(&Fault::ResponseTimeout, at(6), at(36));
+        assert_eq!(look(&breaker, at(36)), "bad");
     }
 
     #[test]
     fn the_window_has_an_end() {
         let breaker = Arc::new(Breaker::default());
-        (0..100).for_each(|_| breaker.failed(&Fault::ResponseTimeout, at(0)));
+        (0..100).for_each(|_| breaker.failed(&Fault::ResponseTimeout, at(0), at(0)));
         assert_eq!(look(&breaker, at(1)), "probe", "a hundred failures of one moment are one");
-        (1..20).for_each(|i| breaker.failed(&Fault::ResponseTimeout, at(i * 100)));
+        (1..20).for_each(|i| breaker.failed(&Fault::ResponseTimeout, at(i * 100), at(i * 100)));
         assert_eq!(look(&breaker, at(1915)), "bad");
         assert_eq!(look(&breaker, at(1916)), "probe");
     }

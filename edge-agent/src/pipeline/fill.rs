@@ -104,14 +104,14 @@ impl Worker {
                 Ok(fetched) => fetched,
                 Err(fault) => {
                     self.metrics.origin_errors.add(1);
-                    filling.breaker.failed(&fault, now);
+                    filling.breaker.failed(&fault, asked, now);
                     self.hold(&filling, Failing::Unreachable, now);
                     filling.leader.decide(Outcome::Failed(fault.clone()));
                     starter.tell(Begun::Failed(fault));
                     return;
                 }
             };
-            filling.breaker.answered();
+            filling.breaker.answered(now);
             let timing = Timing { request: asked, response: now };
             if response.status() == StatusCode::NOT_MODIFIED && !filling.candidates.is_empty() {
                 if self.freshen(&filling, &response, timing, &mut starter) {

@@ -72,17 +72,17 @@ impl Worker {
     async fn ask(&self, errand: &Errand, outgoing: Outgoing) -> Result<Alone, Failure> {
         self.metrics.origin_fetches.add(1);
         let breaker = self.breaker(errand);
-        let has_body = outgoing.body.is_some();
+        let (has_body, asked) = (outgoing.body.is_some(), self.clock.now());
         match self.origins.fetch(&errand.behavior.origin, outgoing).await {
             Ok((response, under_way)) => {
-                breaker.answered();
+                breaker.answered(self.clock.now());
                 Ok(Alone { response, under_way })
             }
             Err(fault) => {
                 self.metrics.origin_errors.add(1);
                 // A body that stops coming is the viewer's doing, not the origin's.
                 if !has_body {
-                    breaker.failed(&fault, self.clock.now());
+                    breaker.failed(&fault, asked, self.clock.now());
                 }
                 Err(fault.into())
             }

@@ -39,6 +39,7 @@ impl Worker {
         found: &Found,
         waiting: impl Future<Output = T>,
     ) -> Option<T> {
+        let began = self.clock.now();
         let patience = self.patience(errand, found);
         let until = Instant::now() + patience.unwrap_or_else(|| time_for_fetch(&errand.behavior.origin));
         let mut waiting = std::pin::pin!(waiting);
@@ -50,7 +51,7 @@ impl Worker {
             let now = self.clock.now();
             if next_look == until {
                 if patience.is_some() {
-                    self.breaker(errand).suspected(now);
+                    self.breaker(errand).suspected(began, now);
                 }
                 return None;
             }

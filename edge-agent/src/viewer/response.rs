@@ -84,9 +84,11 @@ pub fn headers_from_origin(
     // Room for what is added here and for each viewer, so that a hit's copy need not grow.
     let mut headers = HeaderMap::with_capacity(origin.len() + 8);
     end_to_end::copy(origin, &mut headers);
-    // Said twice alike, it was accepted; it is said once (RFC 9110 section 8.6).
+    // Said twice alike, in lines or in a list, it was accepted; it is said once (RFC 9110 section 8.6).
     if let Some(length) = headers.remove(header::CONTENT_LENGTH) {
-        headers.insert(header::CONTENT_LENGTH, length);
+        let once = length.as_bytes().split(|&b| b == b',').next().map(<[u8]>::trim_ascii);
+        let once = once.and_then(|digits| HeaderValue::from_bytes(digits).ok());
+        headers.insert(header::CONTENT_LENGTH, once.unwrap_or(length));
     }
     if policy.semantics == Semantics::CloudFront && policy.cookies == NameSelection::None {
         // A cookie that is not forwarded is not handed out either (CloudFront guide, "Cookies").

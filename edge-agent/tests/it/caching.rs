@@ -143,16 +143,20 @@ fn an_old_viewer_gets_a_body_that_ends_with_the_connection() {
 
 #[test]
 fn a_length_said_twice_is_said_once() {
-    let origin = Origin::start(|_, stream| {
-        let head =
-            "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n";
-        stream.write_all(format!("{head}hello").as_bytes()).is_ok()
-    });
-    let edge = Edge::start(config(origin.address));
-    for _ in 0..2 {
-        let response = get(edge.address, "/a", &[]);
-        assert_eq!((response.status, response.text()), (200, "hello"));
-        assert_eq!(response.headers.iter().filter(|(n, _)| n == "content-length").count(), 1);
+    for (kept, twice) in
+        [("max-age=60", "5\r\ncontent-length: 5"), ("max-age=60", "5, 5"), ("no-store", "5,5")]
+    {
+        let origin = Origin::start(move |_, stream| {
+            let head = format!("HTTP/1.1 200 OK\r\ncache-control: {kept}\r\ncontent-length: {twice}\r\n\r\n");
+            stream.write_all(format!("{head}hello").as_bytes()).is_ok()
+        });
+        let edge = Edge::start(config(origin.address));
+        for _ in 0..2 {
+            let response = get(edge.address, "/a", &[]);
+            assert_eq!((response.status, response.text()), (200, "hello"));
+            let lengths: Vec<_> = response.headers.iter().filter(|(n, _)| n == "content-length").collect();
+            assert!(matches!(lengths[..], [(_, length)] if length == "5"), "{lengths:?}");
+        }
     }
 }
 

@@ -131,3 +131,26 @@ fn while_an_origin_fails_it_is_not_asked_at_every_hit() {
         ],
     )]);
 }
+
+#[test]
+fn one_broken_path_makes_nothing_else_stale() {
+    let broken = || {
+        get()
+            .path("/broken")
+            .header("cache-control: no-cache")
+            .origin_bytes("")
+            .origin_bytes("")
+            .status(502..=502)
+    };
+    check([scenario(
+        "9111 4.2.4: who answers is not disconnected",
+        [
+            fetch("cache-control: max-age=10\netag: \"e\"", "one"),
+            broken().after(20),
+            broken(),
+            broken(),
+            broken(),
+            not_modified("cache-control: max-age=10\netag: \"e\"", "one"),
+        ],
+    )]);
+}

@@ -16,6 +16,9 @@ fn a_stale_response_is_served_when_the_origin_is_gone() {
         gone("max-age=100", true),
         gone("max-age=100, public", true),
         gone("max-age=100, stale-if-error=60", true),
+        // RFC 5861 section 4: beyond the window it is not used.
+        gone("max-age=100, stale-if-error=10", false),
+        gone("max-age=100, stale-if-error=0", false),
         gone("max-age=100, stale-while-revalidate=1", true),
         scenario(
             "9111 4.2.4: a connection that is closed without an answer",
