@@ -15,7 +15,7 @@ use crate::{
         cache_control::Directives,
         freshness::{self, Source},
         object::{Head, Object},
-        reuse::Reuse,
+        reuse::{Cause, Reuse},
         terms::Terms,
     },
     clock::Timestamp,
@@ -35,6 +35,10 @@ pub(super) fn tell(
         found.all().iter().map(|object| variant(object, is_selected(object), request, policy, now)).collect();
     variants.sort_by_key(|variant| (!variant.selected, differing(variant).count()));
     if let (Some((_, reuse)), Some(first)) = (selected, variants.first_mut()) {
+        if reuse == Reuse::Validate(Cause::Invalidated) {
+            // Whatever it allowed, it no longer may be used without the origin's word (RFC 9111 section 4.4).
+            first.stale = Some(v1::StaleWindows::default());
+        }
         first.reuse = match reuse {
             Reuse::Fresh => super::FRESH,
             Reuse::Stale(permission) => permission.as_str(),

@@ -434,7 +434,9 @@ fn what_has_to_be_validated_says_why() {
     let key = key_of(&edge);
     edge.explainer.shared.cache.invalidations.invalidate_uri(&key);
     // It has no validator.
-    check(&edge.ask("GET /a", &[]), Verdict::Miss, "invalidated");
+    let told = edge.ask("GET /a", &[]);
+    check(&told, Verdict::Miss, "invalidated");
+    assert_eq!(told.variants[0].stale, Some(v1::StaleWindows::default()));
 }
 
 #[test]
