@@ -151,7 +151,9 @@ impl Worker {
         let freshened = self.freshened(&errand.behavior.rules.cache_policy, &update, facts);
         let stored = freshened.stored.map(|(object, _)| object);
         let handling = Handling { fwd_status: Some(status), stored: stored.is_some(), ..handling };
-        self.cache.memory.replace(&slot.key, &old, stored);
+        if !freshened.is_the_requests {
+            self.cache.memory.replace(&slot.key, &old, stored);
+        }
         Ok(self.stored_for(&freshened.own, handling, &asking))
     }
 

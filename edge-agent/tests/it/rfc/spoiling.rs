@@ -1,6 +1,6 @@
 //! Requests and responses that would spoil the cache for others, and must not.
 
-use crate::support::scenario::{ask, cached, check, fetch, get, not_modified, scenario};
+use crate::support::scenario::{ask, cached, check, fetch, get, head, not_modified, scenario};
 
 #[test]
 fn one_viewers_request_costs_the_others_nothing() {
@@ -37,6 +37,18 @@ fn one_viewers_request_costs_the_others_nothing() {
                     .header("authorization: Basic x")
                     .origin_status("401 Unauthorized", "www-authenticate: Basic", "no")
                     .gives(401, "no"),
+                cached("one"),
+            ],
+        ),
+        scenario(
+            "9111 4.3.5: nor does a HEAD with credentials end what others may have",
+            [
+                fetch(fresh, "one"),
+                head()
+                    .header("cache-control: no-cache")
+                    .header("authorization: Basic x")
+                    .origin_status("304 Not Modified", fresh, "")
+                    .gives(200, ""),
                 cached("one"),
             ],
         ),
