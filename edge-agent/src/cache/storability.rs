@@ -105,6 +105,14 @@ pub struct Storable {
 }
 
 impl Storable {
+    /// Takes the fields that are not kept out of the headers; what they were with them, if there are any such fields.
+    #[must_use]
+    pub fn take_out(&self, headers: &mut HeaderMap) -> Option<HeaderMap> {
+        let all = (!self.fields_not_kept.is_empty()).then(|| headers.clone());
+        self.fields_not_kept.iter().for_each(|name| _ = headers.remove(name));
+        all
+    }
+
     /// Whether requests that waited for it may have it, too: it is fresh, and not to be validated before every use.
     #[must_use]
     pub fn is_shareable(&self, now: Timestamp) -> bool {

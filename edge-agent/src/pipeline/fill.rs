@@ -136,12 +136,11 @@ impl Worker {
         mut starter: Starter,
     ) {
         let now = timing.response;
-        let stand_in = filling.selected.as_ref().filter(|object| {
-            let (cause, asked) = (Cause::Expired, RequestDirectives::of(&filling.request));
-            is_server_error(response.status())
-                && reuse::on_failure(&object.head, &asked, cause, Failing::Error, now).is_some()
-        });
-        if stand_in.is_some() {
+        let may_stand_in = |object: &Arc<Object>| {
+            let asked = RequestDirectives::of(&filling.request);
+            reuse::on_failure(&object.head, &asked, Cause::Expired, Failing::Error, now).is_some()
+        };
+        if is_server_error(response.status()) && filling.selected.as_ref().is_some_and(may_stand_in) {
             self.hold(&filling, Failing::Error, now);
             filling.leader.decide(Outcome::ServerError);
             starter.tell(Begun::ServerError(Box::new(Alone { response, under_way })));
@@ -193,17 +192,18 @@ impl Worker {
     ) {
         let (parts, incoming) = response.into_parts();
         let policy = &filling.behavior.rules.cache_policy;
-        let headers =
+        let mut headers =
             response::headers_from_origin(&parts.headers, policy, &self.via(parts.version), timing.response);
         let shareable = storable.is_shareable(timing.response);
-        let mut kept = headers.clone();
-        storable.fields_not_kept.iter().for_each(|name| _ = kept.remove(name));
-        let whole = storable.fields_not_kept.is_empty();
+        let all = storable.take_out(&mut headers);
         let is_part = part.is_some();
-        let head = new_head(parts.status, kept, timing, storable, filling.began);
+        let head = new_head(parts.status, headers, timing, storable, filling.began);
         let head = Arc::new(Head { part, ..head });
         // The one who caused the fetch gets what the origin meant for nobody else.
-        let own_head = if whole { Arc::clone(&head) } else { Arc::new(Head { headers, ..(*head).clone() }) };
+        let own_head = match all {
+            Some(headers) => Arc::new(Head { headers, ..(*head).clone() }),
+            None => Arc::clone(&head),
+        };
         if !is_part && head.content_length.is_some_and(|length| length > self.cache.limits().object_bytes_max)
         {
             self.cache.oversized.remember(&filling.key, timing.response);

@@ -117,11 +117,15 @@ impl Worker {
         match decided {
             Ok(storable) => {
                 let shareable = storable.is_shareable(timing.response);
-                let mut kept = headers.clone();
-                storable.fields_not_kept.iter().for_each(|name| _ = kept.remove(name));
-                let stored = object(new_head(status, kept, timing, storable, began));
-                let headers = response::headers_to_store(headers, status);
-                let own = object(Head { headers, ..stored.head.clone() });
+                let all = storable.take_out(&mut headers);
+                let stored = object(new_head(status, headers, timing, storable, began));
+                let own = match all {
+                    Some(headers) => {
+                        let headers = response::headers_to_store(headers, status);
+                        object(Head { headers, ..stored.head.clone() })
+                    }
+                    None => Arc::clone(&stored),
+                };
                 Freshened { own, stored: Some((stored, shareable)), is_the_requests: false }
             }
             Err(reason) => {

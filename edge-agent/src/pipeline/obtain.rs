@@ -33,6 +33,9 @@ use crate::{
 
 /// How often a request looks again when what it waited for turned out not to be for it, before it goes to the origin by itself.
 const ROUNDS_MAX: usize = 3;
+/// Why something storable is not kept, for debug headers: it is too large, or too much is under way.
+const NO_ROOM: &str = "no-room";
+
 /// What waiting for somebody else's fetch comes to.
 enum Waited {
     Answer(Result<Response<ViewerBody>, Failure>),
@@ -41,8 +44,6 @@ enum Waited {
     /// It was for others, perhaps told apart by what this head says: look again, now that more is known.
     ForOthers(Box<Asking>, Option<Arc<Head>>),
 }
-/// Why something storable is not kept, for debug headers: it is too large, or too much is under way.
-const NO_ROOM: &str = "no-room";
 
 impl Worker {
     /// Joins the fetch of an object, or starts it.
