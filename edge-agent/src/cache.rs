@@ -8,6 +8,7 @@ pub mod cache_control;
 pub mod coalescing;
 pub mod date;
 pub mod expiry;
+pub mod fields;
 pub mod freshness;
 pub mod groups;
 pub mod invalidation;

@@ -236,8 +236,8 @@ const FRESH: &str = "fresh";
 
 fn tell_hit(found: &Found, now: Timestamp, told: &mut v1::Explanation) -> Handling {
     let Some((object, permission)) = found.usable() else { return Handling::default() };
-    told.status = object.head.status.as_u16().into();
-    let until = object.head.terms.freshness.fresh_until;
+    told.status = object.head.status().as_u16().into();
+    let until = object.head.fresh_until();
     match permission {
         None => {
             let left = until.since(now).as_secs();
@@ -259,8 +259,8 @@ fn tell_shared(found: &Found, road: Road, now: Timestamp, told: &mut v1::Explana
     if told.origin_down
         && let Some((object, permission)) = found.stand_in(Failing::Unreachable, now)
     {
-        told.status = object.head.status.as_u16().into();
-        tell_stale(permission, object.head.terms.freshness.fresh_until, now, told);
+        told.status = object.head.status().as_u16().into();
+        tell_stale(permission, object.head.fresh_until(), now, told);
         return handling_unasked(object, permission, now);
     }
     let as_head = if road == Road::Head { "; the origin is asked with a HEAD" } else { "" };
@@ -272,7 +272,7 @@ fn tell_shared(found: &Found, road: Road, now: Timestamp, told: &mut v1::Explana
         let since = match object.head.is_fresh(now) {
             true => String::new(),
             false => {
-                let until = object.head.terms.freshness.fresh_until;
+                let until = object.head.fresh_until();
                 format!(" (stale for {} s)", now.since(until).as_secs())
             }
         };

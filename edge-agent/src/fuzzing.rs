@@ -7,6 +7,7 @@ use crate::{
     cache::{
         cache_control::{Directives, RequestDirectives},
         date, groups,
+        object::encoded,
         vary::Vary,
     },
     clock::Timestamp,
@@ -130,6 +131,19 @@ pub fn date(bytes: &[u8]) {
     }
 }
 
+/// Heads as a disk gives them back: one that is accepted is one that is sent and written again as it is.
+pub fn stored_head(bytes: &[u8]) {
+    let Ok((key, head)) = encoded::decode(bytes) else {
+        return;
+    };
+    assert_eq!(encoded::encode(&key, &head), bytes, "not what is written of the same head");
+    let unpacked = head.unpack();
+    let lines = unpacked.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let status_line = head.text().iter().position(|&b| b == b'\n').map_or(0, |end| end + 1);
+    assert_eq!(status_line + lines.sum::<usize>(), head.text().len(), "a field that is not in the table");
+    assert!(!head.text().windows(3).any(|three| three == b"\n\r\n"), "an end within the head");
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -140,12 +154,13 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 5] = [
+    const TARGETS: [Target; 6] = [
         ("cache_control", cache_control),
         ("vary", vary),
         ("range", range),
         ("conditional", conditional),
         ("date", date),
+        ("stored_head", stored_head),
     ];
 
     #[test]

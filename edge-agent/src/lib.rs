@@ -9,6 +9,8 @@ pub mod error_chain;
 pub mod explain;
 #[doc(hidden)]
 pub mod fuzzing;
+#[doc(hidden)]
+pub mod measuring;
 pub mod metrics;
 pub mod origin;
 pub mod origin_problems;

@@ -12,7 +12,7 @@
 pub(crate) mod consider;
 mod debug;
 mod effects;
-mod fill;
+pub(crate) mod fill;
 mod freshen;
 pub(crate) mod lookup;
 mod obtain;

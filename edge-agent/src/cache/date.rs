@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, header};
 
+use super::fields::Fields;
 use crate::clock::Timestamp;
 
 /// `Wednesday, 06-Nov-94 08:49:37 GMT`: no valid date is longer.
@@ -36,13 +37,13 @@ pub fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
 
 /// The date in a field that has one value. `None` if it is not there, or not in a way that can be read.
 #[must_use]
-pub fn of(headers: &HeaderMap, name: &HeaderName, now: Timestamp) -> Option<Timestamp> {
-    headers.get(name)?.to_str().ok().and_then(|text| parse(text, now))
+pub fn of(headers: &impl Fields, name: &HeaderName, now: Timestamp) -> Option<Timestamp> {
+    std::str::from_utf8(headers.first(name)?).ok().and_then(|text| parse(text, now))
 }
 
 /// When a message was generated (RFC 9110 section 6.6.1).
 #[must_use]
-pub fn generated(headers: &HeaderMap, received: Timestamp) -> Option<Timestamp> {
+pub fn generated(headers: &impl Fields, received: Timestamp) -> Option<Timestamp> {
     of(headers, &header::DATE, received)
 }
 

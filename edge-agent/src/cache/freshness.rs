@@ -8,8 +8,9 @@ use http::{HeaderMap, StatusCode, header};
 use super::{
     cache_control::{Directives, Field, delta_seconds},
     date,
+    fields::Fields,
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, closed::closed};
 
 /// How long CloudFront keeps an error at least ("Error caching minimum TTL", default).
 pub const ERROR_TTL_MIN: Duration = Duration::from_secs(10);
@@ -40,44 +41,27 @@ pub struct Freshness {
     pub fresh_until: Timestamp,
 }
 
-/// What a freshness lifetime was taken from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// `s-maxage`.
-    SMaxage,
-    /// `max-age`.
-    MaxAge,
-    /// Expires and Date.
-    Expires,
-    /// A tenth of the time since Last-Modified (section 4.2.2).
-    Heuristic,
-    /// The policy's default TTL.
-    DefaultTtl,
-    /// The policy's minimum TTL, which overrides what the origin says (CloudFront only).
-    MinTtl,
-    /// The policy's maximum TTL, which cuts what the origin says.
-    MaxTtl,
-    /// How long an error is kept at least (CloudFront only).
-    ErrorTtl,
-    /// Nothing says that it is fresh for any time.
-    Nothing,
-}
-
-impl Source {
-    /// A stable name, for logs and for people.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SMaxage => "s-maxage",
-            Self::MaxAge => "max-age",
-            Self::Expires => "expires",
-            Self::Heuristic => "heuristic",
-            Self::DefaultTtl => "default-ttl",
-            Self::MinTtl => "min-ttl",
-            Self::MaxTtl => "max-ttl",
-            Self::ErrorTtl => "error-ttl",
-            Self::Nothing => "nothing",
-        }
+closed! {
+    /// What a freshness lifetime was taken from.
+    pub enum Source {
+        /// `s-maxage`.
+        SMaxage = "s-maxage",
+        /// `max-age`.
+        MaxAge = "max-age",
+        /// Expires and Date.
+        Expires = "expires",
+        /// A tenth of the time since Last-Modified (section 4.2.2).
+        Heuristic = "heuristic",
+        /// The policy's default TTL.
+        DefaultTtl = "default-ttl",
+        /// The policy's minimum TTL, which overrides what the origin says (CloudFront only).
+        MinTtl = "min-ttl",
+        /// The policy's maximum TTL, which cuts what the origin says.
+        MaxTtl = "max-ttl",
+        /// How long an error is kept at least (CloudFront only).
+        ErrorTtl = "error-ttl",
+        /// Nothing says that it is fresh for any time.
+        Nothing = "nothing",
     }
 }
 
@@ -228,7 +212,7 @@ fn age_value(headers: &HeaderMap) -> Duration {
 
 /// When a message was generated (RFC 9110 section 6.6.1); `None` if it does not say, or not in a way that can be read.
 #[must_use]
-pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub fn date(headers: &impl Fields) -> Option<Timestamp> {
     date::generated(headers, CENTURY)
 }
 

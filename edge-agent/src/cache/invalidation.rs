@@ -24,6 +24,20 @@ const BARRIERS_MAX: usize = 65_536;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Epoch(u64);
 
+impl Epoch {
+    /// The number, to write it down.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// As it was written down by the same process.
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// The barriers.
 #[derive(Debug)]
 pub struct Invalidations {
@@ -100,7 +114,7 @@ impl Invalidations {
     /// Whether a response no longer counts. Costs next to nothing as long as nothing was ever invalidated.
     #[must_use]
     pub fn covers(&self, uri: &[u8], scope: &[u8], head: &Head) -> bool {
-        let began = head.began;
+        let began = head.began();
         if began.0 == self.current.load(Ordering::Acquire) {
             return false;
         }
@@ -109,7 +123,7 @@ impl Invalidations {
         };
         // The floor last: a barrier that is forgotten meanwhile is in it.
         raised(self.hasher.hash_one(uri))
-            || head.groups.iter().any(|group| raised(self.hasher.hash_one((scope, &**group))))
+            || head.groups().iter().any(|group| raised(self.hasher.hash_one((scope, &**group))))
             || began.0 < self.floor.load(Ordering::Acquire)
     }
 }
@@ -119,11 +133,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::{cache::object::Unpacked, clock::Timestamp};
 
     fn fetched(began: Epoch, groups: &[&str]) -> Head {
         let groups = groups.iter().map(|&g| g.into()).collect();
-        Head { began, groups, ..Head::sample(Timestamp::default(), Duration::ZERO) }
+        Unpacked { began, groups, ..Unpacked::sample(Timestamp::default(), Duration::ZERO) }.pack()
     }
 
     #[test]

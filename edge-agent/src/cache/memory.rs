@@ -112,15 +112,15 @@ impl MemoryCache {
 
     /// Stores an object beside the other variants of its key, in place of those it replaces.
     pub fn insert(&self, key: Arc<[u8]>, object: Arc<Object>, now: Timestamp) {
-        let kept_until = object.head.terms.kept_until;
+        let kept_until = object.head.kept_until();
         self.change(&key, |old| variants::with(old, object, self.variants_bytes_max, now));
         self.expiry.add(key, kept_until);
     }
 
     /// Puts `new` where `old` is, or nothing. Does nothing if `old` has gone already.
     pub fn replace(&self, key: &Arc<[u8]>, old: &Arc<Object>, new: Option<Arc<Object>>) {
-        let due = |object: &Arc<Object>| object.head.terms.kept_until.unix_seconds();
-        let new_due = new.as_ref().filter(|new| due(new) != due(old)).map(|new| new.head.terms.kept_until);
+        let due = |object: &Arc<Object>| object.head.kept_until().unix_seconds();
+        let new_due = new.as_ref().filter(|new| due(new) != due(old)).map(|new| new.head.kept_until());
         let mut was_there = false;
         self.change(key, |list| {
             let mut changed: Vec<_> =
@@ -129,7 +129,7 @@ impl MemoryCache {
             if was_there {
                 changed.extend(new);
                 // Stable, and nearly always in order already.
-                changed.sort_by_key(|object| std::cmp::Reverse(object.head.date));
+                changed.sort_by_key(|object| std::cmp::Reverse(object.head.date()));
             }
             changed
         });
@@ -145,14 +145,13 @@ impl MemoryCache {
             // Meanwhile another object may have taken the key.
             self.change(&key, |list| {
                 let kept: Vec<_> =
-                    list.iter().filter(|object| object.head.terms.kept_until > now).cloned().collect();
+                    list.iter().filter(|object| object.head.kept_until() > now).cloned().collect();
                 dropped += list.len() - kept.len();
                 kept
             });
         }
         self.metrics.expirations.fetch_add(dropped as u64, Ordering::Relaxed);
-        let is_kept_until =
-            |object: &Arc<Object>, second| object.head.terms.kept_until.unix_seconds() == second;
+        let is_kept_until = |object: &Arc<Object>, second| object.head.kept_until().unix_seconds() == second;
         self.expiry.clean(self.objects.len(), |key, second| {
             let variants = self.objects.peek(key);
             variants.is_some_and(|v| v.as_slice().iter().any(|object| is_kept_until(object, second)))
@@ -197,20 +196,15 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::cache::object::{Body, Head};
+    use crate::cache::object::Head;
 
     fn cache(memory_bytes: u64, object_bytes_max: u64) -> MemoryCache {
         MemoryCache::new(Limits { memory_bytes, object_bytes_max }, Arc::default())
     }
 
     fn object(bytes: usize, fresh_until: Timestamp) -> Arc<Object> {
-        Arc::new(Object {
-            head: Head {
-                content_length: Some(bytes as u64),
-                ..Head::sample(Timestamp::default(), fresh_until.since(Timestamp::default()))
-            },
-            body: Body::from_chunks(&[Bytes::from(vec![0; bytes])], bytes as u64),
-        })
+        let head = Head::sample(Timestamp::default(), fresh_until.since(Timestamp::default()));
+        Arc::new(Object::new(head, &[Bytes::from(vec![0; bytes])], bytes as u64))
     }
 
     #[test]

@@ -1,215 +1,187 @@
 //! Stored objects: a response head, made ready for sending, and a body that is never copied again.
 
-use std::time::Duration;
+mod allocation;
+pub mod encoded;
+mod head;
+mod text;
+mod usual;
+
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
 
-use super::{freshness::Timing, invalidation::Epoch, part::Part, terms::Terms, vary::Vary};
-#[cfg(test)]
-use super::{
-    freshness::{Freshness, Source},
-    reuse::Failing,
-};
-use crate::clock::Timestamp;
+use self::allocation::{ARC_BYTES, allocated};
+pub use self::head::{Head, Unpacked};
 
-/// Bodies are kept in pieces of at most this size: few enough to hand over quickly, small enough to find memory for.
+/// Larger bodies are kept in pieces of this size: few enough to hand over quickly, small enough to find memory for.
 const SEGMENT_BYTES: usize = 4 << 20;
-/// What an object costs beside its body, key and header text: tables, allocations, counters. Measured, rounded up.
-const OVERHEAD_BYTES: u64 = 512;
-/// What one header costs beside its text.
-const HEADER_OVERHEAD_BYTES: u64 = 104;
-
-/// The head of a response, as it is sent with every hit: end-to-end headers only, plus what this edge adds to all of them.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers, without Age, which differs from hit to hit.
-    pub headers: HeaderMap,
-    /// Length of the body, when the origin announced it.
-    pub content_length: Option<u64>,
-    /// When it was asked for, or validated, and when the answer came.
-    pub timing: Timing,
-    /// When it was generated: Date, or when it was received.
-    pub date: Timestamp,
-    /// What may be done with it, and until when.
-    pub terms: Terms,
-    /// For which requests, besides having the same key.
-    pub vary: Option<Vary>,
-    /// The groups it belongs to (RFC 9875).
-    pub groups: Box<[Box<str>]>,
-    /// Which changes the origin may not have known of yet.
-    pub began: Epoch,
-    /// Which part of the object it holds; `None` for all of it.
-    pub part: Option<Part>,
-}
-
-impl Head {
-    /// Whether it is fresh (RFC 9111 section 4.2).
-    #[must_use]
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now < self.terms.freshness.fresh_until
-    }
-
-    /// Whether it was chosen by headers that this request has too (RFC 9111 section 4.1).
-    #[must_use]
-    pub fn answers(&self, request: &HeaderMap) -> bool {
-        self.vary.as_ref().is_none_or(|vary| vary.matches(request))
-    }
-
-    /// Age (RFC 9111 section 4.2.3, current_age).
-    #[must_use]
-    pub fn age(&self, now: Timestamp) -> Duration {
-        self.terms.freshness.initial_age + now.since(self.timing.response)
-    }
-
-    /// Age in whole seconds, as Age has it.
-    #[must_use]
-    pub fn age_seconds(&self, now: Timestamp) -> u64 {
-        self.age(now).as_secs()
-    }
-
-    /// A 200 without headers, received at this moment, fresh for so long, and not kept for longer.
-    #[cfg(test)]
-    pub(crate) fn sample(received: Timestamp, fresh_for: Duration) -> Self {
-        let freshness = Freshness {
-            lifetime: fresh_for,
-            source: Source::MaxAge,
-            initial_age: Duration::ZERO,
-            fresh_until: received.after(fresh_for),
-        };
-        let terms = Terms {
-            freshness,
-            validate_always: false,
-            immutable: false,
-            stale_on_request: false,
-            while_revalidate_until: Timestamp::default(),
-            if_error_until: Timestamp::default(),
-            if_unreachable_until: Timestamp::default(),
-            hold_until: Timestamp::default(),
-            held_for: Failing::Error,
-            kept_until: freshness.fresh_until,
-        };
-        Self {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            content_length: None,
-            timing: Timing { request: received, response: received },
-            date: received,
-            terms,
-            vary: None,
-            groups: Box::default(),
-            began: Epoch::default(),
-            part: None,
-        }
-    }
-}
-
-/// A complete body: as it came, in as few pieces as is reasonable.
-#[derive(Debug, Clone, Default)]
-pub struct Body {
-    segments: Box<[Bytes]>,
-    bytes: u64,
-}
-
-impl Body {
-    /// Copies the chunks into memory of exactly their size. A chunk is a slice of the connection's read buffer and would keep the
-    /// whole of it alive.
-    #[must_use]
-    pub fn from_chunks<'c>(chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Self {
-        let mut segments = Vec::new();
-        let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let mut current = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
-        for chunk in chunks {
-            let mut chunk = &chunk[..];
-            while !chunk.is_empty() {
-                let room = SEGMENT_BYTES - current.len();
-                let (now, later) = chunk.split_at(chunk.len().min(room));
-                current.extend_from_slice(now);
-                left = left.saturating_sub(now.len());
-                chunk = later;
-                if current.len() == SEGMENT_BYTES {
-                    let next = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
-                    segments.push(std::mem::replace(&mut current, next).freeze());
-                }
-            }
-        }
-        if !current.is_empty() {
-            segments.push(current.freeze());
-        }
-        Self { bytes: segments.iter().map(|s| s.len() as u64).sum(), segments: segments.into() }
-    }
-
-    /// Length in bytes.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-
-    /// The rest of the piece that holds this position; `None` at the end.
-    #[must_use]
-    pub fn from(&self, position: u64) -> Option<Bytes> {
-        let position = usize::try_from(position).ok()?;
-        let segment = self.segments.get(position / SEGMENT_BYTES)?;
-        let offset = position % SEGMENT_BYTES;
-        (offset < segment.len()).then(|| segment.slice(offset..))
-    }
-
-    /// The pieces, in order; none is empty, and all but the last are of one size.
-    #[must_use]
-    pub fn segments(&self) -> &[Bytes] {
-        &self.segments
-    }
-}
+/// Bodies up to this size are plain memory of the object itself, without the counters that a piece handed out by itself needs.
+const SMALL_BYTES_MAX: usize = 64 << 10;
+/// What the tables of the memory tier keep for each key: a place in the cache and one in the expiry index, by
+/// the sizes of their entries (48 and 16 bytes, and the slack of the tables).
+const PLACE_BYTES: u64 = 80;
 
 /// A stored object: immutable once it is in the cache.
 #[derive(Debug)]
 pub struct Object {
-    /// The head.
+    /// The head, and the body: in the same memory as its text, or, if it is large, in pieces. None is empty, and all but the last are
+    /// of one size.
     pub head: Head,
-    /// The body.
-    pub body: Body,
+    /// A small body in memory of its own.
+    small: Box<[u8]>,
 }
 
 impl Object {
-    /// What it costs to keep, the key included. Constant for an object.
+    /// Copies the chunks of a body, which are so many bytes together, into memory of exactly their size. A chunk is a slice of the
+    /// connection's read buffer and would keep the whole of it alive.
+    #[must_use]
+    pub fn new<'c>(head: Head, chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Self {
+        if bytes > SMALL_BYTES_MAX as u64 {
+            return Self { head: head.with_large(segments(chunks, bytes)), small: Box::default() };
+        }
+        let mut body = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+        chunks.into_iter().for_each(|chunk| body.extend_from_slice(chunk));
+        Self::small(head, &body)
+    }
+
+    /// A small body has memory of its own unless the sizes that the allocator has make it cheaper to put it to the head.
+    fn small(head: Head, body: &[u8]) -> Self {
+        let text = head.text().len();
+        if allocated(text + body.len()) <= allocated(text) + allocated(body.len()) {
+            return Self { head: head.followed_by(body), small: Box::default() };
+        }
+        Self { head, small: body.into() }
+    }
+
+    /// The same body under another head.
+    #[must_use]
+    pub fn with_head(&self, head: Head) -> Self {
+        match self.head.large() {
+            [] => Self::small(head, self.small_body()),
+            large => Self { head: head.with_large(large.into()), small: Box::default() },
+        }
+    }
+
+    /// Length of the body in bytes.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.body().map(|piece| piece.len() as u64).sum()
+    }
+
+    /// The body, in pieces that lie in one place each.
+    pub fn body(&self) -> impl Iterator<Item = &[u8]> {
+        let small = Some(self.small_body()).filter(|small| !small.is_empty());
+        small.into_iter().chain(self.head.large().iter().map(|piece| &piece[..]))
+    }
+
+    fn small_body(&self) -> &[u8] {
+        if self.small.is_empty() { self.head.after_text() } else { &self.small }
+    }
+
+    /// The rest of the piece that holds this position of the body; `None` at the end. It is not copied.
+    #[must_use]
+    pub fn body_from(self: &Arc<Self>, position: u64) -> Option<Bytes> {
+        let position = usize::try_from(position).ok()?;
+        let large = self.head.large();
+        if large.is_empty() {
+            let is_inside = position < self.small_body().len();
+            return is_inside.then(|| Bytes::from_owner(SmallBody { object: Arc::clone(self), position }));
+        }
+        let segment = large.get(position / SEGMENT_BYTES)?;
+        let offset = position % SEGMENT_BYTES;
+        (offset < segment.len()).then(|| segment.slice(offset..))
+    }
+
+    /// What it costs to keep, the key included: memory as the allocator gives it, and the places in the tables. Constant for an
+    /// object. `benches/memory.rs` holds it against what the process takes.
     #[must_use]
     pub fn weight(&self, key: &[u8]) -> u64 {
-        let headers: u64 = self
-            .head
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().len() + value.len()) as u64 + HEADER_OVERHEAD_BYTES)
-            .sum();
-        let vary = self.head.vary.as_ref().map_or(0, Vary::bytes);
-        let groups: u64 = self.head.groups.iter().map(|g| g.len() as u64 + 16).sum();
-        self.body.len() + headers + vary + groups + key.len() as u64 + OVERHEAD_BYTES
+        let own = allocated(ARC_BYTES + size_of::<Self>()) + allocated(self.small.len());
+        PLACE_BYTES + allocated(ARC_BYTES + key.len()) + own + self.head.weight()
     }
+}
+
+/// A small body from some position on.
+struct SmallBody {
+    object: Arc<Object>,
+    position: usize,
+}
+
+impl AsRef<[u8]> for SmallBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.object.small_body()[self.position..]
+    }
+}
+
+fn segments<'c>(chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Box<[Bytes]> {
+    let mut segments = Vec::new();
+    let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut current = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
+    for chunk in chunks {
+        let mut chunk = &chunk[..];
+        while !chunk.is_empty() {
+            let room = SEGMENT_BYTES - current.len();
+            let (now, later) = chunk.split_at(chunk.len().min(room));
+            current.extend_from_slice(now);
+            left = left.saturating_sub(now.len());
+            chunk = later;
+            if current.len() == SEGMENT_BYTES {
+                let next = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
+                segments.push(std::mem::replace(&mut current, next).freeze());
+            }
+        }
+    }
+    if !current.is_empty() {
+        segments.push(current.freeze());
+    }
+    segments.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Timestamp;
+
+    fn object(chunks: &[Bytes]) -> Arc<Object> {
+        let head = Head::sample(Timestamp::default(), Duration::ZERO);
+        Arc::new(Object::new(head, chunks, chunks.iter().map(|chunk| chunk.len() as u64).sum()))
+    }
 
     #[test]
     fn chunks_are_gathered_into_segments() {
         let chunks: Vec<Bytes> = (0..10u8).map(|i| Bytes::from(vec![i; 1 << 20])).collect();
-        let body = Body::from_chunks(&chunks, 10 << 20);
-        assert_eq!(body.len(), 10 << 20);
-        assert_eq!(body.segments().iter().map(Bytes::len).collect::<Vec<_>>(), [4 << 20, 4 << 20, 2 << 20]);
-        let flat: Vec<u8> = body.segments().iter().flatten().copied().collect();
+        let object = object(&chunks);
+        assert_eq!(object.body_bytes(), 10 << 20);
+        assert_eq!(object.body().map(<[u8]>::len).collect::<Vec<_>>(), [4 << 20, 4 << 20, 2 << 20]);
+        let flat: Vec<u8> = object.body().flatten().copied().collect();
         assert!(flat.chunks(1 << 20).zip(0u8..).all(|(chunk, i)| chunk.iter().all(|&b| b == i)));
-        assert_eq!(body.from(9 << 20).map(|b| b.len()), Some(1 << 20));
-        assert_eq!(body.from(10 << 20), None);
-        assert_eq!(body.from(0).map(|b| b.len()), Some(4 << 20));
-        assert!(Body::from_chunks([], 0).is_empty());
-        assert_eq!(Body::from_chunks([], 0).from(0), None);
+        assert_eq!(object.body_from(9 << 20).map(|b| b.len()), Some(1 << 20));
+        assert_eq!(object.body_from(10 << 20), None);
+        assert_eq!(object.body_from(0).map(|b| b.len()), Some(4 << 20));
+    }
+
+    /// In memory of its own or the head's, and across the border to large ones.
+    #[test]
+    fn bodies_of_every_size_are_what_came() {
+        let (mut with_head, mut small, mut large) = (false, false, false);
+        for bytes in (0..3000).step_by(7).chain([SMALL_BYTES_MAX, SMALL_BYTES_MAX + 1]) {
+            let whole: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+            let chunks: Vec<Bytes> = whole.chunks(1000).map(Bytes::copy_from_slice).collect();
+            let object = object(&chunks);
+            for object in [&object, &Arc::new(object.with_head(object.head.clone()))] {
+                assert_eq!(object.body().collect::<Vec<_>>().concat(), whole);
+                assert_eq!(object.body_bytes(), bytes as u64);
+                assert_eq!(object.body_from(0).unwrap_or_default(), whole);
+                assert_eq!(object.body_from(bytes as u64 / 2).unwrap_or_default(), whole[bytes / 2..]);
+                assert_eq!(object.body_from(bytes as u64), None);
+                assert_eq!(object.head.text(), b"HTTP/1.1 200 OK\r\n");
+            }
+            with_head |= !object.head.after_text().is_empty();
+            small |= !object.small.is_empty();
+            large |= !object.head.large().is_empty();
+        }
+        assert!(with_head && small && large);
     }
 }

@@ -70,7 +70,7 @@ pub enum Failing {
 /// Decides. With CloudFront semantics `request` is empty: a viewer's Cache-Control is ignored.
 #[must_use]
 pub fn decide(head: &Head, request: &RequestDirectives, now: Timestamp) -> Reuse {
-    let terms = &head.terms;
+    let terms = &head.terms();
     if request.no_cache {
         return Reuse::Validate(Cause::RequestNoCache);
     }
@@ -122,7 +122,7 @@ pub fn on_failure(
     failing: Failing,
     now: Timestamp,
 ) -> Option<Permission> {
-    let terms = &head.terms;
+    let terms = &head.terms();
     let unreachable = failing == Failing::Unreachable;
     let fresh = now < terms.freshness.fresh_until;
     let staleness = now.since(terms.freshness.fresh_until);

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::{freshness, object::Head};
+use super::{fields::Fields, freshness, object::Head};
 use crate::{clock::Timestamp, end_to_end};
 
 /// Entity tags that one request asks about; of more variants the rest is not asked about.
@@ -30,7 +30,7 @@ pub fn conditions(stored: &[&Head]) -> HeaderMap {
     let mut out = HeaderMap::new();
     let mut tags: Vec<&[u8]> = Vec::new();
     let mut list: Vec<u8> = Vec::new();
-    for tag in stored.iter().filter_map(|head| head.headers.get(header::ETAG)).map(HeaderValue::as_bytes) {
+    for tag in stored.iter().filter_map(|head| head.first(&header::ETAG)) {
         let fits = tags.len() < TAGS_MAX && list.len() + tag.len() + 2 <= TAGS_BYTES_MAX;
         if !fits || tag.is_empty() || tags.contains(&tag) {
             continue;
@@ -47,9 +47,9 @@ pub fn conditions(stored: &[&Head]) -> HeaderMap {
         out.insert(header::IF_NONE_MATCH, list);
     }
     if let [only] = stored
-        && let Some(modified) = only.headers.get(header::LAST_MODIFIED)
+        && let Some(Ok(modified)) = only.first(&header::LAST_MODIFIED).map(HeaderValue::from_bytes)
     {
-        out.insert(header::IF_MODIFIED_SINCE, modified.clone());
+        out.insert(header::IF_MODIFIED_SINCE, modified);
     }
     out
 }
@@ -62,16 +62,16 @@ pub fn conditions(stored: &[&Head]) -> HeaderMap {
 /// just this one has not changed.
 #[must_use]
 pub fn choose(not_modified: &HeaderMap, stored: &[&Head]) -> Option<usize> {
-    let tag = not_modified.get(header::ETAG).map(HeaderValue::as_bytes);
+    let tag = not_modified.first(&header::ETAG);
     let modified = moment(not_modified, &header::LAST_MODIFIED);
     if tag.is_none() && modified.is_none() {
         return (stored.len() == 1).then_some(0);
     }
     let strong_date = modified.filter(|&m| freshness::date(not_modified).is_some_and(|d| is_strong(m, d)));
     let is_meant = |head: &Head| {
-        let stored_tag = head.headers.get(header::ETAG).map(HeaderValue::as_bytes);
+        let stored_tag = head.first(&header::ETAG);
         let same_date = |modified: Option<Timestamp>| {
-            modified.is_some() && moment(&head.headers, &header::LAST_MODIFIED) == modified
+            modified.is_some() && moment(head, &header::LAST_MODIFIED) == modified
         };
         match (tag, stored_tag) {
             // A strong validator: the stored ones with the same.
@@ -79,13 +79,13 @@ pub fn choose(not_modified: &HeaderMap, stored: &[&Head]) -> Option<usize> {
             (Some(tag), Some(stored_tag)) => opaque(stored_tag) == opaque(tag),
             // A tag that is new does not rule out the date, if that is as good as a tag.
             (Some(tag), None) if !is_weak(tag) => {
-                same_date(strong_date) && modified.is_some_and(|m| is_strong(m, head.date))
+                same_date(strong_date) && modified.is_some_and(|m| is_strong(m, head.date()))
             }
             (_, None) | (None, _) => same_date(modified),
         }
     };
     let meant = stored.iter().enumerate().filter(|(_, head)| is_meant(head));
-    meant.max_by_key(|(_, head)| (head.date, head.timing.response)).map(|(index, _)| index)
+    meant.max_by_key(|(_, head)| (head.date(), head.timing().response)).map(|(index, _)| index)
 }
 
 /// The headers of a stored response, updated with those of a newer one, as they would be stored themselves (section 3.2): every field
@@ -123,14 +123,13 @@ pub fn by_head(stored: &Head, status: StatusCode, head_response: &HeaderMap) -> 
     if status != StatusCode::OK {
         return ByHead::Nothing;
     }
-    let same = |name: HeaderName| {
-        head_response.get(&name).is_none_or(|value| stored.headers.get(&name) == Some(value))
-    };
+    let same =
+        |name: HeaderName| head_response.first(&name).is_none_or(|value| stored.first(&name) == Some(value));
     let same_length = head_response.get(header::CONTENT_LENGTH).is_none_or(|value| {
         let length = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
-        length.is_some() && length == stored.content_length
+        length.is_some() && length == stored.content_length()
     });
-    let unchanged = stored.status == StatusCode::OK && same_length;
+    let unchanged = stored.status() == StatusCode::OK && same_length;
     if unchanged && same(header::ETAG) && same(header::LAST_MODIFIED) {
         ByHead::Freshen
     } else {
@@ -138,8 +137,8 @@ pub fn by_head(stored: &Head, status: StatusCode, head_response: &HeaderMap) -> 
     }
 }
 
-fn moment(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
-    headers.get(name).and_then(|value| value.to_str().ok()).and_then(freshness::http_date)
+fn moment(headers: &impl Fields, name: &HeaderName) -> Option<Timestamp> {
+    std::str::from_utf8(headers.first(name)?).ok().and_then(freshness::http_date)
 }
 
 fn is_strong(modified: Timestamp, date: Timestamp) -> bool {

@@ -74,17 +74,14 @@ pub(crate) fn with(
 ) -> Vec<Arc<Object>> {
     // A response that does not vary answers for all, and one that does shows that those before it which did not were wrong to.
     let replaced = |object: &Object| {
-        new.head.vary.is_none() || object.head.vary.is_none() || object.head.vary == new.head.vary
+        new.head.vary().is_none() || object.head.vary().is_none() || object.head.vary() == new.head.vary()
     };
-    if old.iter().any(|object| replaced(object) && object.head.timing.request > new.head.timing.request) {
+    if old.iter().any(|object| replaced(object) && object.head.timing().request > new.head.timing().request) {
         return old.to_vec();
     }
-    let mut kept: Vec<_> = old
-        .iter()
-        .filter(|object| !replaced(object) && object.head.terms.kept_until > now)
-        .cloned()
-        .collect();
-    kept.insert(kept.partition_point(|object| object.head.date > new.head.date), Arc::clone(&new));
+    let mut kept: Vec<_> =
+        old.iter().filter(|object| !replaced(object) && object.head.kept_until() > now).cloned().collect();
+    kept.insert(kept.partition_point(|object| object.head.date() > new.head.date()), Arc::clone(&new));
     let mut bytes = new.weight(&[]);
     let mut others = VARIANTS_MAX - 1;
     kept.retain(|object| {
@@ -104,10 +101,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cache::{
-        object::{Body, Head},
-        vary::Vary,
-    };
+    use crate::cache::{object::Unpacked, vary::Vary};
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -122,15 +116,15 @@ mod tests {
         let at = Timestamp::from_unix_seconds(date);
         let vary =
             x.and_then(|x| Vary::of(&headers(&[("vary", "x")]), &headers(&[("x", x)])).expect("readable"));
-        let body = Body::from_chunks(&[vec![0; bytes].into()], bytes as u64);
-        Arc::new(Object { head: Head { vary, ..Head::sample(at, Duration::from_secs(60)) }, body })
+        let head = Unpacked { vary, ..Unpacked::sample(at, Duration::from_secs(60)) }.pack();
+        Arc::new(Object::new(head, &[bytes::Bytes::from(vec![0; bytes])], bytes as u64))
     }
 
     fn check(old: &[&Arc<Object>], new: &Arc<Object>, expected: &[&Arc<Object>]) {
         let old: Vec<_> = old.iter().map(|&o| Arc::clone(o)).collect();
         let kept = with(&old, Arc::clone(new), 100_000, Timestamp::from_unix_seconds(50));
         let dates =
-            |list: &[Arc<Object>]| list.iter().map(|o| o.head.date.unix_seconds()).collect::<Vec<_>>();
+            |list: &[Arc<Object>]| list.iter().map(|o| o.head.date().unix_seconds()).collect::<Vec<_>>();
         assert!(
             kept.len() == expected.len() && kept.iter().zip(expected).all(|(k, e)| Arc::ptr_eq(k, e)),
             "{:?}",
@@ -185,7 +179,7 @@ mod tests {
         let variants = Variants::new(list, &counted).expect("some");
         assert_eq!(counted.load(Ordering::Relaxed), 1);
         let picked = variants.select(&headers(&[("x", "b")])).expect("fits");
-        assert_eq!(picked.head.date.unix_seconds(), 2);
+        assert_eq!(picked.head.date().unix_seconds(), 2);
         assert!(variants.select(&headers(&[("x", "c")])).is_none());
         drop(variants);
         assert_eq!(counted.load(Ordering::Relaxed), 0);

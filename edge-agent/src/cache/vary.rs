@@ -18,6 +18,9 @@ pub struct Vary(Box<[Field]>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NeverMatches;
 
+/// A header that counts, its value in normal form, and the line it came in where that is another.
+pub(super) type Written = (HeaderName, Option<Box<str>>, Option<Box<[u8]>>);
+
 /// One header that counts.
 #[derive(Debug, Clone)]
 struct Field {
@@ -103,15 +106,31 @@ impl Vary {
         self.0.iter().map(|field| (&field.name, field.value.as_deref()))
     }
 
-    /// Bytes of the names and values.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
+    /// Bytes of each piece of memory that it is kept in.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = usize> {
         let of_one = |field: &Field| {
-            field.name.as_str().len()
-                + field.value.as_ref().map_or(0, |v| v.len())
-                + field.raw.as_ref().map_or(0, |v| v.len())
+            let name = field.name.as_str().len();
+            [name, field.value.as_ref().map_or(0, |v| v.len()), field.raw.as_ref().map_or(0, |v| v.len())]
         };
-        self.0.iter().map(of_one).sum::<usize>() as u64
+        std::iter::once(size_of_val(&*self.0)).chain(self.0.iter().flat_map(of_one))
+    }
+
+    /// The headers that count, each with its value in normal form and the line it came in where that is another, to write them down.
+    pub(super) fn written(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (&HeaderName, Option<&[u8]>, Option<&[u8]>)> {
+        self.0
+            .iter()
+            .map(|field| (&field.name, field.value.as_deref().map(str::as_bytes), field.raw.as_deref()))
+    }
+
+    /// The same from what was written down; `None` if nothing like it was ever written.
+    pub(super) fn from_written(fields: Vec<Written>) -> Option<Self> {
+        let sorted = fields.is_sorted_by(|(a, ..), (b, ..)| a.as_str() < b.as_str());
+        if fields.is_empty() || fields.len() > NAMES_MAX || !sorted {
+            return None;
+        }
+        Some(Self(fields.into_iter().map(|(name, value, raw)| Field { name, value, raw }).collect()))
     }
 
     /// Whether a request has the same values.

@@ -61,25 +61,26 @@ pub(super) fn variant(
     now: Timestamp,
 ) -> v1::StoredVariant {
     let head = &object.head;
-    let field = |name| head.headers.get(name).map(|value| text(value.as_bytes())).unwrap_or_default();
-    let directives = Directives::of(policy.semantics, &head.headers);
-    let content_range = head.part.as_ref().map(|part| {
+    let headers = head.to_headers();
+    let field = |name| headers.get(name).map(|value| text(value.as_bytes())).unwrap_or_default();
+    let directives = Directives::of(policy.semantics, &headers);
+    let content_range = head.part().map(|part| {
         format!("bytes {}-{}/{}", part.bytes.start, part.bytes.end.saturating_sub(1), part.length)
     });
     v1::StoredVariant {
         selected,
-        status: head.status.as_u16().into(),
+        status: head.status().as_u16().into(),
         vary: vary(head, request),
         etag: field(header::ETAG),
         last_modified: field(header::LAST_MODIFIED),
-        cache_control: all(&head.headers, &header::CACHE_CONTROL).join(", "),
-        body_bytes: object.body.len(),
-        freshness: Some(freshness_sum(head, &directives, policy, now)),
-        stale: Some(stale_windows(&head.terms, now)),
+        cache_control: all(&headers, &header::CACHE_CONTROL).join(", "),
+        body_bytes: object.body_bytes(),
+        freshness: Some(freshness_sum(head, &headers, &directives, policy, now)),
+        stale: Some(stale_windows(&head.terms(), now)),
         must_revalidate: directives.must_revalidate || directives.proxy_revalidate,
-        no_cache: head.terms.validate_always,
+        no_cache: head.terms().validate_always,
         reuse: String::new(),
-        kept_until: Some(wire_time(head.terms.kept_until)),
+        kept_until: Some(wire_time(head.kept_until())),
         content_range: content_range.unwrap_or_default(),
     }
 }
@@ -90,7 +91,7 @@ pub(super) fn differing(variant: &v1::StoredVariant) -> impl Iterator<Item = &st
 }
 
 fn vary(head: &Head, request: &HeaderMap) -> Vec<v1::VaryField> {
-    let Some(vary) = &head.vary else { return Vec::new() };
+    let Some(vary) = head.vary() else { return Vec::new() };
     let differences: Vec<_> = vary.differences(request).collect();
     let shown = |name: &HeaderName, value: Option<&str>| -> Vec<String> {
         let secret = shown::is_secret(name.as_str());
@@ -119,20 +120,22 @@ fn all(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
 
 fn freshness_sum(
     head: &Head,
+    headers: &HeaderMap,
     directives: &Directives,
     policy: &CachePolicy,
     now: Timestamp,
 ) -> v1::FreshnessSum {
-    let date = freshness::date(&head.headers);
-    let (received, sum) = (head.timing.response, &head.terms.freshness);
-    let said = freshness::explicit_lifetime(&head.headers, directives, received);
+    let date = freshness::date(headers);
+    let (timing, sum) = (head.timing(), head.terms().freshness);
+    let received = timing.response;
+    let said = freshness::explicit_lifetime(headers, directives, received);
     v1::FreshnessSum {
         date: date.map(wire_time),
         receive_time: Some(wire_time(received)),
         apparent_age: date.and_then(|date| wire_duration(received.since(date))),
         // Not kept with the object: it is contained in the initial age.
         age_value: None,
-        response_delay: wire_duration(received.since(head.timing.request)),
+        response_delay: wire_duration(received.since(timing.request)),
         corrected_initial_age: wire_duration(sum.initial_age),
         resident_time: wire_duration(now.since(received)),
         current_age: wire_duration(head.age(now)),

@@ -12,7 +12,7 @@ use crate::{
         Limits,
         freshness::Timing,
         key,
-        object::{Body, Head, Object},
+        object::{Object, Unpacked},
         part::Part,
         storability::{self, RequestFacts, ResponseFacts},
     },
@@ -127,20 +127,19 @@ impl Bench {
             storability::decide(policy, RequestFacts { headers: &request, authorization: false }, facts)
                 .expect("storable");
         let key = if part.is_some() { part::key_of_parts(&key) } else { key.into() };
-        let head = Head {
+        let head = Unpacked {
             status,
             headers,
-            content_length: Some(3),
             timing,
             terms: storable.terms,
             vary: storable.vary,
             groups: storable.groups,
             began: self.explainer.shared.cache.invalidations.epoch(),
             part,
-            ..Head::sample(now, Duration::ZERO)
+            ..Unpacked::sample(now, Duration::ZERO)
         };
-        let body = Body::from_chunks(&[Bytes::from_static(b"abc")], 3);
-        self.explainer.shared.cache.memory.insert(key, Arc::new(Object { head, body }), now);
+        let object = Object::new(head.pack(), &[Bytes::from_static(b"abc")], 3);
+        self.explainer.shared.cache.memory.insert(key, Arc::new(object), now);
     }
 }
 

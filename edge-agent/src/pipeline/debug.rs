@@ -83,7 +83,7 @@ struct Answer {
 impl Debug {
     /// This is the response that is sent.
     pub(super) fn note_head(&self, head: &Head) {
-        let answer = Answer { date: head.date, timing: head.timing, terms: head.terms };
+        let answer = Answer { date: head.date(), timing: head.timing(), terms: head.terms() };
         *self.answer.borrow_mut() = Some(answer);
     }
 

@@ -17,7 +17,7 @@ use crate::{
         },
         freshness::{self, Timing},
         invalidation::Epoch,
-        object::{Body, Head, Object},
+        object::{Head, Object, Unpacked},
         part::Part,
         reuse::{self, Cause, Failing},
         storability::{self, Reason, RequestFacts, ResponseFacts, Storable},
@@ -198,14 +198,13 @@ impl Worker {
         let all = storable.take_out(&mut headers);
         let is_part = part.is_some();
         let head = new_head(parts.status, headers, timing, storable, filling.began);
-        let head = Arc::new(Head { part, ..head });
+        let head = Unpacked { part, ..head };
         // The one who caused the fetch gets what the origin meant for nobody else.
-        let own_head = match all {
-            Some(headers) => Arc::new(Head { headers, ..(*head).clone() }),
-            None => Arc::clone(&head),
-        };
-        if !is_part && head.content_length.is_some_and(|length| length > self.cache.limits().object_bytes_max)
-        {
+        let own_head = all.map(|headers| Arc::new(Unpacked { headers, ..head.clone() }.pack()));
+        let head = Arc::new(head.pack());
+        let own_head = own_head.unwrap_or_else(|| Arc::clone(&head));
+        let length = head.content_length();
+        if !is_part && length.is_some_and(|length| length > self.cache.limits().object_bytes_max) {
             self.cache.oversized.remember(&filling.key, timing.response);
         }
         if shareable {
@@ -213,7 +212,7 @@ impl Worker {
         } else {
             self.cache.uncacheable.remember(filling.leader.key(), timing.response);
         }
-        let stored = self.has_room_for(head.content_length);
+        let stored = self.has_room_for(length);
         let body = FillBody::new(stored, Arc::clone(&self.fills.held_bytes));
         if let Some(reader) = body.reader() {
             starter.tell(Begun::Shared { head: own_head, reader, stored });
@@ -247,7 +246,7 @@ impl Worker {
             }
         }
         // Readers need not wait for the storing.
-        let expected = head.part.as_ref().map(|part| part.bytes.end - part.bytes.start);
+        let expected = head.part().map(|part| part.bytes.end - part.bytes.start);
         let Some((chunks, bytes)) = body.complete() else {
             return;
         };
@@ -258,21 +257,24 @@ impl Worker {
             );
             return;
         }
+        let head = stored_head(head, bytes);
+        let is_part = head.part().is_some();
         let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
-            self.background.spawn_blocking(move || Body::from_chunks(&chunks, bytes)).await.ok()
+            self.background.spawn_blocking(move || Object::new(head, &chunks, bytes)).await.ok()
         } else {
-            Some(Body::from_chunks(&chunks, bytes))
+            Some(Object::new(head, &chunks, bytes))
         };
-        if let Some(gathered) = gathered {
-            let settled = gathered.clone();
-            let object = Object { head: stored_head(head, bytes), body: gathered };
+        if let Some(object) = gathered.map(Arc::new) {
             match &filling.parts_key {
-                Some(parts_key) if head.part.is_some() => {
-                    self.store_part(parts_key, &filling.key, &filling.request, object).await;
+                Some(parts_key) if is_part => {
+                    self.store_part(parts_key, &filling.key, &filling.request, &object).await;
                 }
-                _ => self.cache.memory.insert(Arc::clone(&filling.key), Arc::new(object), self.clock.now()),
+                _ => {
+                    let key = Arc::clone(&filling.key);
+                    self.cache.memory.insert(key, Arc::clone(&object), self.clock.now());
+                }
             }
-            body.settle(settled);
+            body.settle(object);
         }
         // Only now may the next fill of this key begin, and it will find the object.
     }
@@ -321,23 +323,21 @@ async fn is_wanted(leader: &Leader<Fault>, body: &FillBody, chunk: Bytes) -> boo
     demand == Demand::Wanted
 }
 
-pub(super) fn new_head(
+/// The head of a response that is stored.
+pub(crate) fn new_head(
     status: StatusCode,
     mut headers: HeaderMap,
     timing: Timing,
     storable: Storable,
     began: Epoch,
-) -> Head {
+) -> Unpacked {
     if status == StatusCode::NO_CONTENT {
         headers.remove(header::CONTENT_LENGTH);
     }
-    let content_length =
-        headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     let date = freshness::date(&headers).unwrap_or(timing.response);
-    Head {
+    Unpacked {
         status,
         headers: response::headers_to_store(headers, status),
-        content_length,
         timing,
         date,
         terms: storable.terms,
@@ -350,9 +350,10 @@ pub(super) fn new_head(
 
 /// The head of the finished object: its length is known now.
 fn stored_head(head: &Head, bytes: u64) -> Head {
-    let mut headers = head.headers.clone();
-    if head.status != StatusCode::NO_CONTENT {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+    if head.status() == StatusCode::NO_CONTENT || head.content_length() == Some(bytes) {
+        return head.clone();
     }
-    Head { headers, content_length: Some(bytes), ..head.clone() }
+    let mut head = head.unpack();
+    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+    head.pack()
 }

@@ -15,7 +15,7 @@ use crate::{
         coalescing::Outcome,
         freshness::{ERROR_TTL_MIN, Timing},
         invalidation::Epoch,
-        object::{Head, Object},
+        object::{Head, Object, Unpacked},
         reuse::Failing,
         revalidation,
         storability::{self, RequestFacts, ResponseFacts},
@@ -103,35 +103,32 @@ impl Worker {
         request: RequestFacts<'_>,
     ) -> Freshened {
         let Update { old, timing, began, .. } = *update;
-        let status = old.head.status;
+        let status = old.head.status();
         let via = self.via(update.version);
         let new = response::headers_from_origin(update.headers, policy, &via, timing.response);
-        let mut headers = revalidation::freshened(&old.head.headers, &new);
+        let mut headers = revalidation::freshened(&old.head.to_headers(), &new);
         // Not to be kept, but it counts (RFC 9111 section 4.2.3).
         headers.extend(new.get(header::AGE).map(|age| (header::AGE, age.clone())));
         let facts = ResponseFacts { status, headers: &headers, delimited: true, timing };
         let decided = storability::decide(policy, request, facts);
-        let content_length = old.head.content_length;
-        let object =
-            |head: Head| Arc::new(Object { head: Head { content_length, ..head }, body: old.body.clone() });
+        let object = |head: Unpacked| Arc::new(old.with_head(head.pack()));
         match decided {
             Ok(storable) => {
                 let shareable = storable.is_shareable(timing.response);
                 let all = storable.take_out(&mut headers);
-                let stored = object(new_head(status, headers, timing, storable, began));
-                let own = match all {
-                    Some(headers) => {
-                        let headers = response::headers_to_store(headers, status);
-                        object(Head { headers, ..stored.head.clone() })
-                    }
-                    None => Arc::clone(&stored),
-                };
+                let head = new_head(status, headers, timing, storable, began);
+                let own = all.map(|headers| {
+                    let headers = response::headers_to_store(headers, status);
+                    object(Unpacked { headers, ..head.clone() })
+                });
+                let stored = object(head);
+                let own = own.unwrap_or_else(|| Arc::clone(&stored));
                 Freshened { own, stored: Some((stored, shareable)), is_the_requests: false }
             }
             Err(reason) => {
                 self.metrics.not_stored[reason.index()].add(1);
                 let headers = response::headers_to_store(headers, status);
-                let own = object(Head { headers, timing, ..old.head.clone() });
+                let own = object(Unpacked { headers, timing, ..old.head.unpack() });
                 Freshened { own, stored: None, is_the_requests: reason.is_the_requests() }
             }
         }
@@ -144,10 +141,10 @@ impl Worker {
             Semantics::CloudFront => ERROR_TTL_MIN,
             Semantics::Rfc9111 => HOLD,
         };
-        let mut head = old.head.clone();
+        let mut head = old.head.unpack();
         head.terms.hold_until = now.after(hold);
         head.terms.held_for = failing;
-        let held = Arc::new(Object { head, body: old.body.clone() });
+        let held = Arc::new(old.with_head(head.pack()));
         self.cache.memory.replace(&filling.key, old, Some(held));
     }
 }

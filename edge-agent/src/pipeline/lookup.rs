@@ -111,7 +111,7 @@ impl Found {
 
     /// The object that may stand in, if the origin failed the last time it was asked about it: then one who asks again is enough.
     pub(super) fn stand_in_after_failure(&self, now: Timestamp) -> Option<(&Arc<Object>, Permission)> {
-        let terms = &self.selected()?.0.head.terms;
+        let terms = self.selected()?.0.head.terms();
         (terms.hold_until != Timestamp::default()).then(|| self.stand_in(terms.held_for, now)).flatten()
     }
 
@@ -165,7 +165,7 @@ impl Found {
             name.push(AUTHORIZED);
         }
         let newest = self.variants.as_ref().and_then(|variants| variants.as_slice().first());
-        let varying = seen.or(newest.map(|object| &object.head)).and_then(|head| head.vary.as_ref());
+        let varying = seen.or(newest.map(|object| &object.head)).and_then(Head::vary);
         for field in varying.into_iter().flat_map(|vary| vary.names()) {
             for value in headers.get_all(field) {
                 name.extend_from_slice(field.as_str().as_bytes());

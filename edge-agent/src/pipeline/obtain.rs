@@ -135,7 +135,7 @@ impl Worker {
         match outcome {
             Outcome::Shared { head, body } if self.may_use(slot, &head, &asking) => match body.reader() {
                 Some(reader) => {
-                    let handling = Handling { fwd_status: Some(head.status), detail: None, ..collapsed };
+                    let handling = Handling { fwd_status: Some(head.status()), detail: None, ..collapsed };
                     Waited::Answer(Ok(self.growing(&head, reader, handling, asking)))
                 }
                 None => Waited::InVain(Box::new(asking)),
@@ -216,7 +216,7 @@ impl Worker {
                 if !stored {
                     asking.note_not_stored(NO_ROOM);
                 }
-                let handling = Handling { fwd_status: Some(head.status), stored, ..handling };
+                let handling = Handling { fwd_status: Some(head.status()), stored, ..handling };
                 Ok(self.growing(&head, reader, handling, asking))
             }
             Ok(Begun::Revalidated { object, stored }) => {

@@ -16,7 +16,7 @@ use crate::{
         cache_control::RequestDirectives,
         coalescing::{Outcome, Role},
         key::UriPart,
-        object::{Head, Object},
+        object::{Head, Object, Unpacked},
         part::{self, Part},
         revalidation,
     },
@@ -127,7 +127,7 @@ impl Worker {
                 Role::Waiter(fill) => match self.wait(errand, &fill, &parts).await {
                     Outcome::Shared { head, body } if self.may_use(slot, &head, &asking) => {
                         let Some(reader) = body.reader() else { break };
-                        let fwd_status = Some(head.status);
+                        let fwd_status = Some(head.status());
                         let handling =
                             Handling { collapsed: true, fwd_status, ..Handling::forwarded(Forward::UriMiss) };
                         return Ok(self.growing(&head, reader, handling, asking));
@@ -144,10 +144,10 @@ impl Worker {
     /// Bytes of a stored part.
     fn part_of(&self, object: &Arc<Object>, wanted: &Range<u64>, asking: Asking) -> Response<ViewerBody> {
         let (head, now) = (&object.head, self.clock.now());
-        let Some(part) = &head.part else { unreachable!("only parts are stored under such a key") };
+        let Some(part) = head.part() else { unreachable!("only parts are stored under such a key") };
         self.metrics.hits.add(1);
         asking.note_head(head);
-        let mut headers = head.headers.clone();
+        let mut headers = head.to_headers();
         headers.insert(header::AGE, head.age_seconds(now).into());
         headers.insert(header::CONTENT_LENGTH, (wanted.end - wanted.start).into());
         let content_range = range::content_range(wanted.start, wanted.end, part.length);
@@ -164,48 +164,51 @@ impl Worker {
         parts_key: &Arc<[u8]>,
         key: &Arc<[u8]>,
         request: &HeaderMap,
-        new: Object,
+        new: &Arc<Object>,
     ) {
         let now = self.clock.now();
         let old = self.cache.memory.peek(parts_key).and_then(|stored| stored.select(request).cloned());
         let union = old.as_ref().and_then(|old| part::union(&old.head, &new.head));
         let limit = self.cache.limits().object_bytes_max;
-        let object = match (old, union) {
-            (Some(old), Some(union)) if union.bytes.end - union.bytes.start <= limit => {
-                // Copying takes a while, and the worker has other viewers to serve.
-                let combined = self.background.spawn_blocking(move || {
-                    let body = part::combine(&old, &new, &union);
-                    // Fields that only one of them has are kept (RFC 9111 section 3.4).
-                    let headers = revalidation::freshened(&old.head.headers, &new.head.headers);
-                    Object { head: Head { headers, part: Some(union), ..new.head }, body }
-                });
-                let Ok(combined) = combined.await else { return };
-                combined
-            }
-            _ => new,
-        };
-        let Some(part) = object.head.part.clone() else { return };
+        let union = union.filter(|union| union.bytes.end - union.bytes.start <= limit);
+        let mut head = new.head.unpack();
+        let mut chunks = None;
+        if let (Some(old), Some(union)) = (old, union) {
+            // Fields that only one of them has are kept (RFC 9111 section 3.4).
+            head.headers = revalidation::freshened(&old.head.to_headers(), &head.headers);
+            head.part = Some(union);
+            chunks = Some(part::combine(&old, new));
+        }
+        let Some(part) = head.part.take() else { return };
+        let bytes = part.bytes.end - part.bytes.start;
         let (key, status) = match part.is_whole() {
             true => (key, StatusCode::OK),
             false => (parts_key, StatusCode::PARTIAL_CONTENT),
         };
-        let mut headers = object.head.headers;
-        headers.insert(header::CONTENT_LENGTH, object.body.len().into());
-        headers.remove(header::CONTENT_RANGE);
-        let head = Head {
-            headers: response::headers_to_store(headers, status),
+        head.headers.insert(header::CONTENT_LENGTH, bytes.into());
+        head.headers.remove(header::CONTENT_RANGE);
+        let head = Unpacked {
+            headers: response::headers_to_store(head.headers, status),
             status,
-            content_length: Some(object.body.len()),
             part: Some(part).filter(|_| status != StatusCode::OK),
-            ..object.head
+            ..head
         };
-        self.cache.memory.insert(Arc::clone(key), Arc::new(Object { head, body: object.body }), now);
+        let object = match chunks {
+            None => new.with_head(head.pack()),
+            // Copying takes a while, and the worker has other viewers to serve.
+            Some(chunks) => {
+                let copy = move || Object::new(head.pack(), &chunks, bytes);
+                let Ok(combined) = self.background.spawn_blocking(copy).await else { return };
+                combined
+            }
+        };
+        self.cache.memory.insert(Arc::clone(key), Arc::new(object), now);
     }
 }
 
 /// The bytes that a request wants, if a stored part has them.
 fn wanted_of(head: &Head, request: &HeaderMap) -> Option<Range<u64>> {
-    let part = head.part.as_ref()?;
+    let part = head.part()?;
     match range::select(request, part.length) {
         Selection::Part(wanted) => part.covers(&wanted).then_some(wanted),
         _ => None,

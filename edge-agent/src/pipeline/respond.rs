@@ -123,7 +123,7 @@ impl Worker {
         let now = self.clock.now();
         asking.note_not_used(&handling);
         asking.note_head(head);
-        let mut headers = head.headers.clone();
+        let mut headers = head.to_headers();
         let age = head.age_seconds(now);
         if handling.collapsed || age > 0 {
             headers.insert(header::AGE, age.into());
@@ -131,11 +131,11 @@ impl Worker {
         let handling = Handling { ttl: Some(ttl(head, now)), ..handling };
         self.marks(handling, asking.id).put(&mut headers);
         let head_only = asking.request.method() == Method::HEAD;
-        let part =
-            response::select(head, asking.request.headers(), head_only, head.content_length, &mut headers);
+        let length = head.content_length();
+        let part = response::select(head, asking.request.headers(), head_only, length, &mut headers);
         let (status, skip, left) = match part {
             Some((status, start, end)) => (status, start, Some(end - start)),
-            None => (head.status, 0, head.content_length),
+            None => (head.status(), 0, length),
         };
         let body = if head_only || left == Some(0) {
             ViewerBody::empty()

@@ -110,9 +110,8 @@ impl ViewerBody {
     /// Bytes `start` to `end` of a stored object.
     #[must_use]
     pub fn stored(object: &Arc<Object>, start: u64, end: u64) -> Self {
-        let segments = object.body.segments();
-        match segments {
-            [only] if start == 0 && end == only.len() as u64 => Self::one(only.clone()),
+        match object.body_from(start) {
+            Some(piece) if piece.len() as u64 == end.saturating_sub(start) => Self::one(piece),
             _ => Source::Stored(Stored { object: Arc::clone(object), position: start, end }).into(),
         }
     }
@@ -177,7 +176,7 @@ impl Stored {
         if self.position >= self.end {
             return None;
         }
-        let mut piece = self.object.body.from(self.position)?;
+        let mut piece = self.object.body_from(self.position)?;
         piece.truncate(usize::try_from(self.end - self.position).unwrap_or(usize::MAX));
         self.position += piece.len() as u64;
         Some(piece)
@@ -331,8 +330,7 @@ mod tests {
     async fn parts_of_a_large_object_are_handed_over_as_they_are_held() {
         let chunks: Vec<Bytes> = (0..9u8).map(|i| Bytes::from(vec![i; 1 << 20])).collect();
         let head = Head::sample(Timestamp::default(), Duration::ZERO);
-        let object =
-            Arc::new(Object { head, body: crate::cache::object::Body::from_chunks(&chunks, 9 << 20) });
+        let object = Arc::new(Object::new(head, &chunks, 9 << 20));
         let whole: Vec<u8> = chunks.iter().flatten().copied().collect();
         // Across a border of segments, and up to the end.
         let ranges = [(4 << 20) - 3..(4 << 20) + 3, 0..1, (9 << 20) - 2..9 << 20];
@@ -351,7 +349,7 @@ mod tests {
         while let Some(frame) = body.frame().await {
             assert!(!body.is_end_stream() || body.size_hint().exact() == Some(0));
             let piece = frame.expect("frame").into_data().expect("data");
-            let is_copy = !object.body.segments().iter().any(|s| s.as_ptr_range().contains(&piece.as_ptr()));
+            let is_copy = !object.body().any(|s| s.as_ptr_range().contains(&piece.as_ptr()));
             assert!(!is_copy || piece.starts_with(b"--") || piece.starts_with(b"\r\n--"));
             sent.extend_from_slice(&piece);
             assert_eq!(body.size_hint().exact(), Some((expected.len() - sent.len()) as u64));

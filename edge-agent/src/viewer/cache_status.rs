@@ -260,7 +260,7 @@ pub(crate) fn add_key(key: &str, headers: &mut HeaderMap) {
 /// Seconds a stored response stays fresh; negative since it is stale (RFC 9211 section 2.4).
 #[must_use]
 pub fn ttl(head: &Head, now: Timestamp) -> i64 {
-    ttl_until(head.terms.freshness.fresh_until, now)
+    ttl_until(head.fresh_until(), now)
 }
 
 /// The same for what is fresh until then.

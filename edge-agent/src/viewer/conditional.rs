@@ -2,7 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{cache::date, clock::Timestamp};
+use crate::{
+    cache::{date, fields::Fields},
+    clock::Timestamp,
+};
 
 /// How much older than Date a Last-Modified has to be to tell bytes apart (RFC 9110 section 8.8.2.2).
 const STRONG_AFTER_SECONDS: u64 = 1;
@@ -27,9 +30,9 @@ pub fn is_for_origin(request: &HeaderMap) -> bool {
 ///
 /// If-None-Match, when there, decides alone (RFC 9110 section 13.2.2).
 #[must_use]
-pub fn is_not_modified(request: &HeaderMap, stored: &HeaderMap, generated: Timestamp) -> bool {
+pub fn is_not_modified(request: &HeaderMap, stored: &impl Fields, generated: Timestamp) -> bool {
     if request.contains_key(header::IF_NONE_MATCH) {
-        let tag = stored.get(header::ETAG).map(HeaderValue::as_bytes);
+        let tag = stored.first(&header::ETAG);
         return request.get_all(header::IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).any(|list| {
             list.trim_ascii() == b"*"
                 || tag.is_some_and(|tag| entity_tags(list).any(|t| opaque(t) == opaque(tag)))
@@ -40,8 +43,8 @@ pub fn is_not_modified(request: &HeaderMap, stored: &HeaderMap, generated: Times
     let Some(since) = since else {
         return false;
     };
-    let modified = match stored.get(header::LAST_MODIFIED) {
-        Some(value) => moment(value, generated),
+    let modified = match stored.first(&header::LAST_MODIFIED) {
+        Some(_) => date::of(stored, &header::LAST_MODIFIED, generated),
         // Its Date, or when it was received (RFC 9111 section 4.3.2).
         None => Some(generated),
     };
@@ -50,7 +53,7 @@ pub fn is_not_modified(request: &HeaderMap, stored: &HeaderMap, generated: Times
 
 /// Whether a Range is to be obeyed: there is no If-Range, or it names exactly the stored object (RFC 9110 section 13.1.5).
 #[must_use]
-pub fn if_range_holds(request: &HeaderMap, stored: &HeaderMap, generated: Timestamp) -> bool {
+pub fn if_range_holds(request: &HeaderMap, stored: &impl Fields, generated: Timestamp) -> bool {
     if !request.contains_key(header::IF_RANGE) {
         return true;
     }
@@ -59,7 +62,8 @@ pub fn if_range_holds(request: &HeaderMap, stored: &HeaderMap, generated: Timest
     };
     let Some(date) = moment(condition, generated) else {
         // Only a strong tag identifies bytes.
-        return condition.as_bytes().starts_with(b"\"") && stored.get(header::ETAG) == Some(condition);
+        return condition.as_bytes().starts_with(b"\"")
+            && stored.first(&header::ETAG) == Some(condition.as_bytes());
     };
     // A date counts when it is the very one, and when the object cannot have changed twice in that second.
     let is_strong = generated.unix_seconds() >= date.unix_seconds().saturating_add(STRONG_AFTER_SECONDS);

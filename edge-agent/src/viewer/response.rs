@@ -6,7 +6,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::BytesMut;
 use headland_proto::model::{CachePolicy, NameSelection, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -81,7 +80,7 @@ pub fn headers_from_origin(
     via: &str,
     received: Timestamp,
 ) -> HeaderMap {
-    // Room for what is added here and for each viewer, so that a hit's copy need not grow.
+    // Room for what is added here and for a viewer whose alone it is.
     let mut headers = HeaderMap::with_capacity(origin.len() + 8);
     end_to_end::copy(origin, &mut headers);
     // Said twice alike, in lines or in a list, it was accepted; it is said once (RFC 9110 section 8.6).
@@ -110,25 +109,13 @@ fn http_date(moment: Timestamp) -> HeaderValue {
 
 /// The headers of a stored object: those for any viewer, but for Age, and marked as a hit.
 #[must_use]
-pub fn headers_to_store(headers: HeaderMap, status: StatusCode) -> HeaderMap {
-    let mut headers = compact(headers);
+pub fn headers_to_store(mut headers: HeaderMap, status: StatusCode) -> HeaderMap {
     headers.remove(header::AGE);
+    // Every viewer gets one of this edge.
+    headers.remove(X_HEADLAND_ID);
     headers.insert(X_CACHE, cache_status::HIT);
     if status == StatusCode::OK && !headers.contains_key(header::ACCEPT_RANGES) {
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    }
-    headers
-}
-
-/// The same headers in memory of their own. As they came, each value keeps the whole read buffer of the origin's connection alive.
-fn compact(mut headers: HeaderMap) -> HeaderMap {
-    let mut text = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
-    headers.values().for_each(|value| text.extend_from_slice(value.as_bytes()));
-    let mut text = text.freeze();
-    for value in headers.values_mut() {
-        if let Ok(copy) = HeaderValue::from_maybe_shared(text.split_to(value.len())) {
-            *value = copy;
-        }
     }
     headers
 }
@@ -143,10 +130,10 @@ pub fn from_object(
     head_only: bool,
 ) -> Response<ViewerBody> {
     let head = &object.head;
-    let mut headers = head.headers.clone();
+    let mut headers = head.to_headers();
     headers.insert(header::AGE, HeaderValue::from(head.age_seconds(now)));
     marks.put(&mut headers);
-    let length = object.body.len();
+    let length = object.body_bytes();
     let (status, extent) = extent(head, request, head_only, length, &mut headers);
     let body = match extent {
         _ if head_only => ViewerBody::empty(),
@@ -182,7 +169,7 @@ pub(crate) fn select(
 ) -> Option<(StatusCode, u64, u64)> {
     let Some(length) = length else {
         let not_modified =
-            head.status.is_success() && conditional::is_not_modified(request, &head.headers, head.date);
+            head.status().is_success() && conditional::is_not_modified(request, head, head.date());
         return not_modified.then(|| {
             conditional::strip(headers);
             (StatusCode::NOT_MODIFIED, 0, 0)
@@ -205,17 +192,17 @@ fn extent(
     headers: &mut HeaderMap,
 ) -> (StatusCode, Extent) {
     // Only what would be answered with a 2xx has preconditions (RFC 9110 section 13.2.1).
-    if head.status.is_success() && conditional::is_not_modified(request, &head.headers, head.date) {
+    if head.status().is_success() && conditional::is_not_modified(request, head, head.date()) {
         conditional::strip(headers);
         return (StatusCode::NOT_MODIFIED, Extent::Nothing);
     }
     // A Range means something in a GET only (RFC 9110 section 14.2).
-    let ranged = head.status == StatusCode::OK && !head_only && request.contains_key(header::RANGE);
-    if !ranged || !conditional::if_range_holds(request, &head.headers, head.date) {
-        return (head.status, Extent::Whole);
+    let ranged = head.status() == StatusCode::OK && !head_only && request.contains_key(header::RANGE);
+    if !ranged || !conditional::if_range_holds(request, head, head.date()) {
+        return (head.status(), Extent::Whole);
     }
     match range::select(request, length) {
-        Selection::Whole => (head.status, Extent::Whole),
+        Selection::Whole => (head.status(), Extent::Whole),
         Selection::Part(part) => {
             headers.extend(
                 range::content_range(part.start, part.end, length).map(|v| (header::CONTENT_RANGE, v)),

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::cache::object::Body;
+use crate::cache::object::Object;
 
 /// Bytes a window may hold before the writer waits.
 const WINDOW_BYTES: u64 = 1 << 20;
@@ -48,8 +48,8 @@ struct State {
     end: u64,
     ending: Ending,
     retained: bool,
-    /// The whole body, once it is stored; `chunks` are gone then.
-    stored: Option<Body>,
+    /// The object with the whole body, once it is there; `chunks` are gone then.
+    stored: Option<Arc<Object>>,
     readers: Vec<Option<ReaderState>>,
     /// Since when one reader has held up the others, and where it was then.
     held_up: Option<(Instant, u64)>,
@@ -189,7 +189,7 @@ impl FillBody {
     }
 
     /// The body is stored: readers go on from there, and the chunks make room.
-    pub fn settle(&self, stored: Body) {
+    pub fn settle(&self, stored: Arc<Object>) {
         let mut state = self.state.lock();
         state.stored = Some(stored);
         state.chunks.clear();
@@ -286,7 +286,7 @@ impl State {
     /// The next bytes of a reader: a chunk, or the rest of a piece of what is stored.
     fn next(&self, reader: &ReaderState) -> Option<Bytes> {
         match &self.stored {
-            Some(stored) => stored.from(reader.position),
+            Some(stored) => stored.body_from(reader.position),
             // Chunks are dropped only when every reader has had them.
             None => {
                 let index = usize::try_from(reader.next_chunk - self.dropped_chunks).unwrap_or(usize::MAX);

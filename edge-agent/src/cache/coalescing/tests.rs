@@ -8,7 +8,7 @@ use super::{
     body::{Demand, ReadError, Reader},
     *,
 };
-use crate::cache::object::Body;
+use crate::clock::Timestamp;
 
 type TestFills = Arc<Fills<&'static str>>;
 
@@ -24,6 +24,11 @@ fn waiter(fills: &TestFills, key: &[u8]) -> Arc<Fill<&'static str>> {
         Role::Waiter(fill) => fill,
         Role::Leader(_) => panic!("nobody leads"),
     }
+}
+
+/// What is stored in the end.
+fn stored(chunks: &[Bytes], bytes: u64) -> Arc<Object> {
+    Arc::new(Object::new(Head::sample(Timestamp::default(), Duration::ZERO), chunks, bytes))
 }
 
 async fn next(reader: &mut Reader) -> Option<Result<Bytes, ReadError>> {
@@ -170,7 +175,7 @@ async fn a_reader_in_the_middle_goes_on_from_what_is_stored() {
         received.extend_from_slice(&next(&mut reader).await.expect("chunk").expect("bytes"));
     }
     let (chunks, bytes) = body.complete().expect("retained");
-    body.settle(Body::from_chunks(&chunks, bytes));
+    body.settle(stored(&chunks, bytes));
     assert_eq!(fills.held_bytes(), 0, "what is stored is the cache's to count");
     while let Some(chunk) = next(&mut reader).await {
         received.extend_from_slice(&chunk.expect("bytes"));
@@ -184,7 +189,7 @@ async fn a_body_that_is_stored_already_may_still_be_begun() {
     let body = body(true);
     body.push(Bytes::from_static(b"ab")).await;
     let (chunks, bytes) = body.complete().expect("retained");
-    body.settle(Body::from_chunks(&chunks, bytes));
+    body.settle(stored(&chunks, bytes));
     let mut reader = body.reader().expect("reader");
     assert_eq!(next(&mut reader).await, Some(Ok(Bytes::from_static(b"ab"))));
     assert_eq!(next(&mut reader).await, None);

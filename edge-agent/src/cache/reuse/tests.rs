@@ -4,12 +4,13 @@ use http::{HeaderMap, HeaderValue, header};
 use proptest::prelude::*;
 
 use super::*;
+use crate::cache::object::Unpacked;
 
 const STORED: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
 /// Fresh for 60 seconds, and stale for nobody.
-fn head() -> Head {
-    let mut head = Head::sample(STORED, Duration::from_secs(60));
+fn head() -> Unpacked {
+    let mut head = Unpacked::sample(STORED, Duration::from_secs(60));
     head.terms.stale_on_request = true;
     head
 }
@@ -24,9 +25,9 @@ fn request(cache_control: &'static str) -> RequestDirectives {
     RequestDirectives::of(&headers)
 }
 
-fn check(head: &Head, cache_control: &'static str, seconds: u64, expected: Reuse) {
+fn check(head: &Unpacked, cache_control: &'static str, seconds: u64, expected: Reuse) {
     assert_eq!(
-        decide(head, &request(cache_control), at(seconds)),
+        decide(&head.clone().pack(), &request(cache_control), at(seconds)),
         expected,
         "{cache_control} after {seconds} s"
     );
@@ -99,7 +100,7 @@ fn a_stale_response_stands_in_for_a_failing_origin() {
     h.terms.if_error_until = at(90);
     h.terms.if_unreachable_until = at(120);
     let check = |cc, cause, failing, seconds, expected| {
-        let actual = on_failure(&h, &request(cc), cause, failing, at(seconds));
+        let actual = on_failure(&h.clone().pack(), &request(cc), cause, failing, at(seconds));
         assert_eq!(actual, expected, "{cc} {cause:?} {failing:?} after {seconds} s");
     };
     let (error, unreachable) = (Some(Permission::Error), Some(Permission::Unreachable));
@@ -140,7 +141,7 @@ proptest! {
             max_stale: wishes[2].map(u64::from),
             ..RequestDirectives::default()
         };
-        let reuse = decide(&h, &request, at(now));
+        let reuse = decide(&h.clone().pack(), &request, at(now));
         let may_skip_asking = !request.no_cache && !h.terms.validate_always;
         prop_assert!(may_skip_asking || matches!(reuse, Reuse::Validate(_)));
         match reuse {
@@ -164,7 +165,7 @@ proptest! {
             Reuse::Validate(cause) => {
                 prop_assert_eq!(cause == Cause::Expired, now >= 60 && may_skip_asking);
                 for failing in [Failing::Error, Failing::Unreachable] {
-                    if on_failure(&h, &request, cause, failing, at(now)).is_some() {
+                    if on_failure(&h.clone().pack(), &request, cause, failing, at(now)).is_some() {
                         let wish = failing == Failing::Unreachable && cause.is_the_requests();
                         prop_assert!(!h.terms.validate_always && (wish || now >= 60));
                     }

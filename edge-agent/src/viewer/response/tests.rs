@@ -7,7 +7,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::cache::object::Body;
+use crate::cache::object::Unpacked;
 
 fn object() -> Arc<Object> {
     let mut headers = HeaderMap::new();
@@ -20,13 +20,12 @@ fn object() -> Arc<Object> {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let received = Timestamp::from_unix_seconds(1000);
-    let mut head = Head {
+    let mut head = Unpacked {
         headers: headers_to_store(headers, StatusCode::OK),
-        content_length: Some(10),
-        ..Head::sample(received, Duration::from_secs(60))
+        ..Unpacked::sample(received, Duration::from_secs(60))
     };
     head.terms.freshness.initial_age = Duration::from_secs(2);
-    Arc::new(Object { head, body: Body::from_chunks(&[Bytes::from_static(b"0123456789")], 10) })
+    Arc::new(Object::new(head.pack(), &[Bytes::from_static(b"0123456789")], 10))
 }
 
 fn policy() -> CachePolicy {
@@ -134,7 +133,7 @@ async fn a_hit_is_the_object_or_what_was_asked_of_it() {
 fn what_is_no_2xx_has_no_preconditions_and_what_is_no_200_has_no_ranges() {
     let mut request = HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static("*"))]);
     let check = |status: StatusCode, request: &HeaderMap, expected: StatusCode| {
-        let head = Head { status, ..Head::sample(Timestamp::default(), Duration::ZERO) };
+        let head = Unpacked { status, ..Unpacked::sample(Timestamp::default(), Duration::ZERO) }.pack();
         assert_eq!(extent(&head, request, false, 10, &mut HeaderMap::new()).0, expected, "{request:?}");
     };
     // RFC 9110 section 13.2.1.
