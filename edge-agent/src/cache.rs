@@ -7,6 +7,7 @@
 pub mod cache_control;
 pub mod coalescing;
 pub mod date;
+pub mod disk;
 pub mod expiry;
 pub mod fields;
 pub mod freshness;

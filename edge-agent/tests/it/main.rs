@@ -28,3 +28,5 @@ mod program;
 mod sync;
 // What may import what.
 mod layers;
+// The disk engine, its files, and what can happen to them.
+mod disk;

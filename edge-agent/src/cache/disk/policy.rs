@@ -1,0 +1,252 @@
+//! The policy: which log a record goes to, which segment is given up next, and which of its records are worth keeping.
+//!
+//! S3-FIFO (Yang et al., SOSP 2023) on segments. Two logs, each a queue of segments: what is new goes to *probation*, a tenth
+//! of the space; what was used there goes on to *main*. What comes back soon after it was dropped from probation (it is in
+//! the *ghost* list) goes to main at once. Of main, too, the oldest segment is given up first, and what was used since is
+//! written again with one use less, up to a share of the segment, so that writing has a bound. A scan passes through
+//! probation and never touches main.
+//!
+//! All of it is a function of what it is told. The engine drives it with files, a replay can drive it with numbers.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::entry::Name;
+
+/// Share of the space that probation may have before it gives up segments, in percent.
+pub const PROBATION_PERCENT: u64 = 10;
+/// Uses in probation from which on a record goes to main.
+pub const PROMOTE_USES: u8 = 1;
+/// Share of a main segment that may be written again when it is given up, in percent. With `r` of it, every byte freed costs
+/// `r / (1 - r)` written: three at 75, and a byte accepted is written at most five times (probation, main, three again).
+pub const REWRITE_PERCENT: u64 = 75;
+/// Segments that are kept free: the two that are being written, and one for what is moved before its old place is free.
+pub const HEADROOM_SEGMENTS: u64 = 3;
+/// Names in the ghost list at most, whatever the records; about 32 bytes each.
+pub const GHOSTS_MAX: usize = 1 << 22;
+
+/// The two queues of segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Log {
+    /// What is new.
+    Probation,
+    /// What was worth keeping.
+    Main,
+}
+
+/// A record of a segment that is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// Its name, for the ghost list.
+    pub name: Name,
+    /// Bytes that it takes in a segment.
+    pub bytes: u64,
+    /// How often it was used since it was written to this segment, up to three.
+    pub uses: u8,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is written to main, with this many uses left.
+    Main {
+        /// The counter it starts with.
+        uses: u8,
+    },
+    /// It is dropped.
+    Dropped,
+}
+
+/// The two logs as far as deciding needs them.
+#[derive(Debug)]
+pub struct Policy {
+    capacity_bytes: u64,
+    segment_bytes: u64,
+    records_max: u64,
+    probation: VecDeque<Held>,
+    main: VecDeque<Held>,
+    ghosts: Ghosts,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    segment: u32,
+    bytes: u64,
+    /// It is still written to, and not given up.
+    open: bool,
+}
+
+impl Policy {
+    /// With nothing in it yet.
+    #[must_use]
+    pub fn new(capacity_bytes: u64, segment_bytes: u64, records_max: u64) -> Self {
+        let ghosts = usize::try_from(records_max).unwrap_or(usize::MAX).min(GHOSTS_MAX);
+        Self {
+            capacity_bytes,
+            segment_bytes,
+            records_max,
+            probation: VecDeque::new(),
+            main: VecDeque::new(),
+            ghosts: Ghosts::new(ghosts),
+        }
+    }
+
+    /// From now on this much room.
+    pub fn set_capacity_bytes(&mut self, capacity_bytes: u64) {
+        self.capacity_bytes = capacity_bytes;
+    }
+
+    /// Room there is.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> u64 {
+        self.capacity_bytes
+    }
+
+    fn log(&self, log: Log) -> &VecDeque<Held> {
+        match log {
+            Log::Probation => &self.probation,
+            Log::Main => &self.main,
+        }
+    }
+
+    fn log_mut(&mut self, log: Log) -> &mut VecDeque<Held> {
+        match log {
+            Log::Probation => &mut self.probation,
+            Log::Main => &mut self.main,
+        }
+    }
+
+    /// Bytes of all segments of a log.
+    #[must_use]
+    pub fn log_bytes(&self, log: Log) -> u64 {
+        self.log(log).iter().map(|held| held.bytes).sum()
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.log_bytes(Log::Probation) + self.log_bytes(Log::Main)
+    }
+
+    /// The log that a new record goes to. What was dropped not long ago has shown that it comes back.
+    pub fn admit(&mut self, name: Name) -> Log {
+        if self.ghosts.take(name) { Log::Main } else { Log::Probation }
+    }
+
+    /// A segment is begun: the newest of its log.
+    pub fn opened(&mut self, segment: u32, log: Log) {
+        self.log_mut(log).push_back(Held { segment, bytes: 0, open: true });
+    }
+
+    /// Bytes were written to an open segment.
+    pub fn wrote(&mut self, segment: u32, bytes: u64) {
+        if let Some(held) = self.find(segment) {
+            held.bytes += bytes;
+        }
+    }
+
+    /// A segment is written to no more.
+    pub fn sealed(&mut self, segment: u32) {
+        if let Some(held) = self.find(segment) {
+            held.open = false;
+        }
+    }
+
+    /// A segment is not there any more.
+    pub fn gone(&mut self, segment: u32) {
+        self.probation.retain(|held| held.segment != segment);
+        self.main.retain(|held| held.segment != segment);
+    }
+
+    /// Nearly always one of the newest.
+    fn find(&mut self, segment: u32) -> Option<&mut Held> {
+        self.main.iter_mut().rev().chain(self.probation.iter_mut().rev()).find(|held| held.segment == segment)
+    }
+
+    /// The segment that must be given up before another is begun, if any. `records` is how many there are in all.
+    #[must_use]
+    pub fn reclaim(&self, records: u64) -> Option<(u32, Log)> {
+        let room = self.capacity_bytes.saturating_sub(HEADROOM_SEGMENTS * self.segment_bytes);
+        if self.bytes() <= room && records <= self.records_max {
+            return None;
+        }
+        let oldest = |log| self.log(log).iter().find(|held| !held.open).map(|held| (held.segment, log));
+        if self.log_bytes(Log::Probation) * 100 >= room * PROBATION_PERCENT {
+            oldest(Log::Probation).or_else(|| oldest(Log::Main))
+        } else {
+            oldest(Log::Main).or_else(|| oldest(Log::Probation))
+        }
+    }
+
+    /// What becomes of the records of a segment that is given up, in their order. Expired and replaced ones are not asked about.
+    pub fn fates(&mut self, log: Log, candidates: &[Candidate]) -> Vec<Fate> {
+        let fates: Vec<_> = match log {
+            Log::Probation => {
+                // It starts in main without a use: what it did before has been rewarded.
+                let fate = |c: &Candidate| {
+                    if c.uses >= PROMOTE_USES { Fate::Main { uses: 0 } } else { Fate::Dropped }
+                };
+                candidates.iter().map(fate).collect()
+            }
+            Log::Main => self.rewritten(candidates),
+        };
+        if log == Log::Probation {
+            let dropped = candidates.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Dropped);
+            dropped.for_each(|(candidate, _)| self.ghosts.add(candidate.name));
+        }
+        fates
+    }
+
+    /// The most used first, as far as the share allows.
+    fn rewritten(&self, candidates: &[Candidate]) -> Vec<Fate> {
+        let mut order: Vec<_> = (0..candidates.len()).filter(|&at| candidates[at].uses > 0).collect();
+        order.sort_by_key(|&at| std::cmp::Reverse(candidates[at].uses));
+        let mut left = self.segment_bytes * REWRITE_PERCENT / 100;
+        let mut fates = vec![Fate::Dropped; candidates.len()];
+        for at in order {
+            let Candidate { bytes, uses, .. } = candidates[at];
+            if let Some(rest) = left.checked_sub(bytes) {
+                left = rest;
+                fates[at] = Fate::Main { uses: uses - 1 };
+            }
+        }
+        fates
+    }
+}
+
+/// Names dropped lately, the oldest forgotten first. Half of each name is kept: a false friend in 2^64 does no harm.
+#[derive(Debug)]
+struct Ghosts {
+    order: VecDeque<u64>,
+    /// Number of the first place in `order`.
+    first: u64,
+    /// The place of each name. Names are hashes already, so any quick hasher will do.
+    places: HashMap<u64, u64, foldhash::fast::FixedState>,
+    max: usize,
+}
+
+impl Ghosts {
+    fn new(max: usize) -> Self {
+        Self { order: VecDeque::new(), first: 0, places: HashMap::default(), max }
+    }
+
+    fn add(&mut self, name: Name) {
+        self.places.insert(name.0[0], self.first + self.order.len() as u64);
+        self.order.push_back(name.0[0]);
+        while self.order.len() > self.max {
+            let oldest = self.order.pop_front();
+            // It may have been taken meanwhile, or have a later place.
+            if let Some(oldest) = oldest.filter(|oldest| self.places.get(oldest) == Some(&self.first)) {
+                self.places.remove(&oldest);
+            }
+            self.first += 1;
+        }
+    }
+
+    /// Whether it is there; afterwards it is not.
+    fn take(&mut self, name: Name) -> bool {
+        self.places.remove(&name.0[0]).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;

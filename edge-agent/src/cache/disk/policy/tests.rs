@@ -1,0 +1,108 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SEGMENT: u64 = 100;
+
+fn name(n: u64) -> Name {
+    Name([n, 0])
+}
+
+fn candidate(n: u64, uses: u8) -> Candidate {
+    Candidate { name: name(n), bytes: 10, uses }
+}
+
+/// Segments 0.. of these logs, all full and closed.
+fn policy(logs: &[Log]) -> Policy {
+    let mut policy = Policy::new(20 * SEGMENT, SEGMENT, 1000);
+    for (segment, log) in logs.iter().enumerate() {
+        policy.opened(segment as u32, *log);
+        policy.wrote(segment as u32, SEGMENT);
+        policy.sealed(segment as u32);
+    }
+    policy
+}
+
+#[test]
+fn nothing_is_given_up_while_there_is_room() {
+    assert_eq!(policy(&[Log::Probation; 17]).reclaim(1000), None);
+    assert_eq!(policy(&[Log::Probation; 18]).reclaim(1000), Some((0, Log::Probation)));
+    assert_eq!(policy(&[Log::Probation; 2]).reclaim(1001), Some((0, Log::Probation)), "too many records");
+}
+
+#[test]
+fn probation_gives_way_while_it_has_more_than_its_share() {
+    let mut logs = [Log::Main; 18];
+    assert_eq!(policy(&logs).reclaim(0), Some((0, Log::Main)));
+    logs[16] = Log::Probation;
+    assert_eq!(policy(&logs).reclaim(0), Some((0, Log::Main)), "one of 17 is less than a tenth");
+    logs[17] = Log::Probation;
+    assert_eq!(policy(&logs).reclaim(0), Some((16, Log::Probation)));
+}
+
+#[test]
+fn an_open_segment_is_never_given_up() {
+    let mut policy = Policy::new(0, SEGMENT, 0);
+    policy.opened(7, Log::Main);
+    policy.wrote(7, 50);
+    assert_eq!(policy.reclaim(5), None);
+    policy.sealed(7);
+    assert_eq!(policy.reclaim(5), Some((7, Log::Main)));
+    policy.gone(7);
+    assert_eq!((policy.reclaim(5), policy.bytes()), (None, 0));
+}
+
+#[test]
+fn what_was_used_on_probation_goes_to_main_and_the_rest_may_come_back_there() {
+    let mut policy = policy(&[]);
+    let fates = policy.fates(Log::Probation, &[candidate(1, 0), candidate(2, 1), candidate(3, 3)]);
+    assert_eq!(fates, [Fate::Dropped, Fate::Main { uses: 0 }, Fate::Main { uses: 0 }]);
+    assert_eq!(policy.admit(name(1)), Log::Main, "a ghost");
+    assert_eq!(policy.admit(name(1)), Log::Probation, "only once");
+    assert_eq!(policy.admit(name(2)), Log::Probation, "never dropped");
+}
+
+#[test]
+fn what_main_drops_is_not_a_ghost() {
+    let mut policy = policy(&[]);
+    assert_eq!(policy.fates(Log::Main, &[candidate(1, 0)]), [Fate::Dropped]);
+    assert_eq!(policy.admit(name(1)), Log::Probation);
+}
+
+#[test]
+fn main_writes_the_most_used_again_up_to_its_share() {
+    let mut policy = policy(&[]);
+    let candidates: Vec<_> = (0..10).map(|n| candidate(n, if n < 5 { 1 } else { 2 })).collect();
+    let fates = policy.fates(Log::Main, &candidates);
+    assert_eq!(fates[5..], [Fate::Main { uses: 1 }; 5]);
+    assert_eq!(fates.iter().filter(|fate| **fate == Fate::Main { uses: 0 }).count(), 2, "70 of 75 bytes");
+}
+
+proptest! {
+    #[test]
+    fn giving_up_a_segment_of_main_always_frees_a_quarter(
+        uses in prop::collection::vec((0..=3u8, 1..50u64), 0..40)
+    ) {
+        let candidates: Vec<_> = uses.iter().enumerate()
+            .map(|(n, &(uses, bytes))| Candidate { name: name(n as u64), bytes, uses }).collect();
+        let fates = policy(&[]).fates(Log::Main, &candidates);
+        prop_assert_eq!(fates.len(), candidates.len());
+        let kept = candidates.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Dropped);
+        prop_assert!(kept.clone().all(|(candidate, _)| candidate.uses > 0));
+        prop_assert!(kept.map(|(candidate, _)| candidate.bytes).sum::<u64>() <= SEGMENT * 3 / 4);
+    }
+
+    #[test]
+    fn ghosts_are_bounded_and_the_newest_are_known(names in prop::collection::vec(0..50u64, 1..200)) {
+        let mut ghosts = Ghosts::new(8);
+        for &n in &names {
+            ghosts.add(name(n));
+            if n % 7 == 0 {
+                ghosts.take(name(n));
+                ghosts.add(name(n));
+            }
+            prop_assert!(ghosts.order.len() <= 8 && ghosts.places.len() <= 8);
+        }
+        prop_assert!(ghosts.take(name(names[names.len() - 1])));
+    }
+}

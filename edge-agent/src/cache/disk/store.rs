@@ -1,0 +1,137 @@
+//! The store: what those who ask, the readers and the writer share.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::{
+    checksum::Seed,
+    entry::Entry,
+    figures::{Counters, add},
+    health::Health,
+    index::Index,
+    queue::{Order, Queue},
+    record::{self, HEADER_BYTES, Record},
+    segment::Segment,
+};
+use crate::clock::Clock;
+
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) dir: PathBuf,
+    pub(super) seed: Seed,
+    pub(super) segment_bytes: u64,
+    pub(super) clock: Clock,
+    pub(super) index: Index,
+    pub(super) segments: RwLock<HashMap<u32, Arc<Segment>>>,
+    pub(super) queue: Queue,
+    pub(super) counters: Counters,
+    pub(super) health: Health,
+    /// Of all segments, and how many there may be.
+    pub(super) bytes: AtomicU64,
+    pub(super) capacity_bytes: AtomicU64,
+    /// Everything must go, and nothing is found until it has: what is to be removed is not known any more.
+    pub(super) emptying: AtomicBool,
+    /// The writer has ended, and the directory is free.
+    pub(super) ended: (Mutex<bool>, Condvar),
+}
+
+/// Why a record was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It has been given up since it was found.
+    #[error("the record is gone")]
+    Gone,
+    /// Its bytes were not what had been written. It will not be found again.
+    #[error("the record is corrupt")]
+    Corrupt,
+    /// It is not in the page cache, and this thread may not wait.
+    #[error("the record is not in memory")]
+    WouldBlock,
+    /// Too many reads are waiting.
+    #[error("the disk has too many reads waiting")]
+    Busy,
+    /// The store has stopped.
+    #[error("the disk cache has stopped")]
+    Stopped,
+    /// The disk failed.
+    #[error("read a segment")]
+    Io(#[source] io::Error),
+}
+
+/// How much of a record to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Without the body, which comes back empty.
+    Meta,
+    /// All of it.
+    Whole,
+}
+
+impl Store {
+    pub(super) fn now_seconds(&self) -> u32 {
+        super::entry::seconds(self.clock.now())
+    }
+
+    pub(super) fn segment(&self, id: u32) -> Option<Arc<Segment>> {
+        self.segments.read().get(&id).cloned()
+    }
+
+    /// Reads a record by a function that reads bytes of a segment. What is wrong is dropped from the index.
+    pub(super) fn read(
+        &self,
+        entry: &Entry,
+        part: Part,
+        read: impl FnOnce(&Segment, u64, usize) -> io::Result<Vec<u8>>,
+    ) -> Result<Record, ReadError> {
+        let segment = self.segment(entry.id.segment).ok_or(ReadError::Gone)?;
+        let body_bytes = if part == Part::Whole { entry.packed.body_bytes() } else { 0 };
+        let length = HEADER_BYTES + entry.packed.meta_bytes() + body_bytes;
+        let bytes = match read(&segment, entry.id.offset(), length) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(ReadError::WouldBlock),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.corrupt(entry)),
+            Err(error) => {
+                // The next viewer would wait for the same bad sector.
+                self.drop_record(entry);
+                add(&self.counters.read_errors, 1);
+                return Err(ReadError::Io(error));
+            }
+        };
+        let Some((_, record)) = record::open(bytes, entry, &self.seed) else {
+            return Err(self.corrupt(entry));
+        };
+        add(&self.counters.reads, 1);
+        add(&self.counters.read_bytes, length as u64);
+        if part == Part::Whole && !entry.packed.verified() {
+            self.index.change(entry.name, entry.tag, entry.id, |e| e.packed = e.packed.with_verified(true));
+        }
+        Ok(record)
+    }
+
+    fn corrupt(&self, entry: &Entry) -> ReadError {
+        add(&self.counters.corrupt, 1);
+        self.drop_record(entry);
+        ReadError::Corrupt
+    }
+
+    fn drop_record(&self, entry: &Entry) {
+        if self.index.remove_exactly(entry.name, entry.id) {
+            // If the queue is full, the worst is that it is found wrong again after a restart.
+            let _ = self.queue.push(Order::Bury(entry.id));
+        }
+    }
+
+    pub(super) fn empty_everything(&self) {
+        self.emptying.store(true, Relaxed);
+    }
+}

@@ -1,0 +1,8 @@
+//! The disk engine on real files: what it keeps, what it must never say, and what happens when the disk or the process fails.
+
+mod damage;
+mod faults;
+mod keeping;
+mod kill;
+mod model;
+mod support;
