@@ -36,6 +36,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) invalidations: Counter,
     pub(crate) requests: Counter,
     pub(crate) hits: Counter,
+    /// Those of them that were answered without hyper.
+    pub(crate) quick_hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) origin_fetches: Counter,
     pub(crate) origin_errors: Counter,
@@ -85,6 +87,12 @@ impl Metrics {
     #[must_use]
     pub fn collapsed(&self) -> u64 {
         self.sum(|w| &w.collapsed)
+    }
+
+    /// Hits that were answered without a request or response being made of them.
+    #[must_use]
+    pub fn quick_hits(&self) -> u64 {
+        self.sum(|w| &w.quick_hits)
     }
 
     /// URIs and groups invalidated by unsafe requests.

@@ -19,6 +19,7 @@ mod obtain;
 pub(crate) mod part;
 mod pass;
 mod patience;
+mod quick;
 mod request_id;
 mod respond;
 
@@ -69,6 +70,9 @@ use crate::{
         response::Marks,
     },
 };
+
+/// Bytes read of a connection at once: most requests, and a few of those that are sent without waiting for answers.
+const READ_BYTES: usize = 16 << 10;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -128,6 +132,10 @@ pub struct Worker {
     background: Handle,
     ids: RequestIds,
     key: RefCell<Vec<u8>>,
+    /// What a head is written to.
+    spare: RefCell<Vec<u8>>,
+    /// What requests are read to.
+    scratch: RefCell<Box<[u8]>>,
 }
 
 impl fmt::Debug for Worker {
@@ -202,6 +210,8 @@ impl Worker {
             background: shared.background.clone(),
             ids: RequestIds::new(),
             key: RefCell::default(),
+            spare: RefCell::default(),
+            scratch: RefCell::new(vec![0; READ_BYTES].into()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Viewers: accepting their connections, reading their requests, writing their responses.
 //!
-//! `listener` runs the workers, `connection` keeps each connection's time, `request` admits, `response`, `conditional`, `range` and
+//! `listener` runs the workers, `connection` keeps each connection's time, `http1` speaks HTTP/1.1, `request` admits, `response`, `conditional`, `range` and
 //! `multipart` make heads, `cache_status` says what the cache did, `body` sends, `error_page` explains.
 
 pub mod body;
@@ -8,6 +8,7 @@ pub mod cache_status;
 pub mod conditional;
 pub mod connection;
 pub mod error_page;
+pub(crate) mod http1;
 pub mod listener;
 pub mod max_forwards;
 pub mod multipart;

@@ -40,6 +40,8 @@ impl Figures {
         out.counter("origin_errors", "Requests to origins that failed", traffic.origin_errors)?;
         let metrics = &self.0.serving.metrics;
         out.counters("cache_results", "Requests by what the cache did", "result", metrics.results())?;
+        let help = "Hits answered at once, without going through the HTTP library";
+        out.counter("quick_hits", help, metrics.quick_hits())?;
         let help = "Responses of origins that were not stored, by the reason";
         out.counters("not_stored", help, "reason", metrics.not_stored())?;
         let help = "Requests answered by the response to another request";

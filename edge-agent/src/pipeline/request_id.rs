@@ -28,6 +28,11 @@ impl RequestIds {
     }
 
     pub(crate) fn next(&self) -> HeaderValue {
+        HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&self.next_text()))
+            .unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+
+    pub(crate) fn next_text(&self) -> [u8; LENGTH] {
         let mut n = self.next.get();
         self.next.set(n.wrapping_add(1));
         let mut text = [0; LENGTH];
@@ -36,8 +41,7 @@ impl RequestIds {
             *out = HEX[(n & 15) as usize];
             n >>= 4;
         }
-        HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text))
-            .unwrap_or_else(|_| HeaderValue::from_static("-"))
+        text
     }
 }
 

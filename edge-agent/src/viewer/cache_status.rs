@@ -204,7 +204,8 @@ impl Handling {
         }
     }
 
-    fn write(&self, cache: &str, put: &mut impl FnMut(&[u8])) {
+    /// Writes this cache's member.
+    pub(crate) fn write(&self, cache: &str, put: &mut impl FnMut(&[u8])) {
         if is_token(cache) {
             put(cache.as_bytes());
         } else {
@@ -290,7 +291,8 @@ pub(crate) fn string(text: &str, put: &mut impl FnMut(&[u8])) {
     put(b"\"");
 }
 
-fn integer(number: i64, put: &mut impl FnMut(&[u8])) {
+/// An integer of a structured field (RFC 8941 section 3.3.1), and of any other: its digits.
+pub(crate) fn integer(number: i64, put: &mut impl FnMut(&[u8])) {
     let mut left = number.unsigned_abs().min(INTEGER_MAX.unsigned_abs());
     let mut digits = [0; 16];
     let mut at = digits.len();

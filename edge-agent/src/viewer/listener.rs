@@ -27,6 +27,7 @@ use tokio::{
 
 use super::{
     connection::{self, ConnectionState, Connections, Drain, Draining, OnThisWorker, Patience, ViewerIo},
+    http1::Http1,
     request::HEAD_BYTES_MAX,
 };
 use crate::pipeline::{Answer, Shared, Worker};
@@ -251,9 +252,9 @@ impl Protocols {
         // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.
         let ended = if http2 {
             state.speaks_http2();
-            Draining::new(self.http2.serve_connection(io, requests), state).await
+            Draining::new(self.http2.serve_connection(io, requests), state).await.map_err(io::Error::other)
         } else {
-            Draining::new(self.http1.serve_connection(io, requests), state).await
+            Draining::new(Http1::new(io, requests, self.http1.clone()), state).await
         };
         if let Err(error) = ended {
             tracing::trace!(%error, %address, "connection ended early");
@@ -262,10 +263,11 @@ impl Protocols {
 }
 
 /// The requests of one connection.
-struct Requests {
-    worker: Rc<Worker>,
-    address: SocketAddr,
-    state: Rc<ConnectionState>,
+#[derive(Clone)]
+pub(crate) struct Requests {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) address: SocketAddr,
+    pub(crate) state: Rc<ConnectionState>,
 }
 
 impl Service<http::Request<Incoming>> for Requests {
@@ -275,12 +277,6 @@ impl Service<http::Request<Incoming>> for Requests {
 
     fn call(&self, request: http::Request<Incoming>) -> Answer {
         self.worker.serve(request, self.address.ip(), &self.state)
-    }
-}
-
-impl Drain for http1::Connection<ViewerIo, Requests> {
-    fn drain(self: std::pin::Pin<&mut Self>) {
-        self.graceful_shutdown();
     }
 }
 

@@ -114,7 +114,7 @@ fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap, version: Version) -> Result<Co
 }
 
 /// Without port and trailing dot, in lower case. Allocates only for what is not canonical already.
-fn canonical_host(authority: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn canonical_host(authority: &str) -> Option<Cow<'_, str>> {
     let host = match authority.rfind(':') {
         Some(colon) if !authority[colon..].contains(']') => {
             let port = &authority[colon + 1..];
@@ -135,7 +135,7 @@ fn canonical_host(authority: &str) -> Option<Cow<'_, str>> {
 
 /// Whether a path has a segment "." or "..", or a NUL, plain or encoded, also behind an encoded slash or a backslash. An origin
 /// might resolve it to something else than the key says.
-fn has_hostile_segment(path: &str) -> bool {
+pub(crate) fn has_hostile_segment(path: &str) -> bool {
     let bytes = path.as_bytes();
     if !bytes.windows(2).any(|w| w == b"/.") && !bytes.iter().any(|b| matches!(b, b'%' | b'\\')) {
         return false;

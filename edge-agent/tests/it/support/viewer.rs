@@ -67,6 +67,11 @@ impl Viewer {
         self.stream.write_all(bytes).expect("write");
     }
 
+    /// The same; `false` if the edge takes no more.
+    pub(crate) fn try_raw(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// The next response; `head_only` if it answers a HEAD.
     pub(crate) fn response(&mut self, head_only: bool) -> Response {
         self.try_response(head_only).expect("a response")

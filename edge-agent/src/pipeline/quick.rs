@@ -1,0 +1,83 @@
+//! The quick way: a plain GET whose answer is fresh in the cache. The same rules as `consider` has them, for the one case that is by
+//! far the most frequent, without a request or a response being made of it.
+
+use std::{cell::RefMut, sync::Arc};
+
+use headland_proto::model::{CachePolicy, NameSelection, Semantics};
+use http::{HeaderMap, header};
+
+use super::{Worker, lookup};
+use crate::{
+    cache::{cache_control::RequestDirectives, key, object::Object},
+    viewer::{
+        cache_status::{Handling, integer, ttl},
+        http1::Plain,
+    },
+};
+
+impl Worker {
+    /// Writes the head of the answer to `head`, down to the empty line, and returns the object whose body follows. `None`, and
+    /// nothing written or counted, if the request is not answered so simply.
+    pub(crate) fn quick(&self, plain: &Plain<'_>, head: &mut Vec<u8>) -> Option<Arc<Object>> {
+        let table = self.routing.current();
+        let target = &plain.target;
+        let distribution = table.distribution(&target.host).filter(|distribution| distribution.enabled)?;
+        let path = distribution.object_for(target.path);
+        let policy = &distribution.behavior(path).rules.cache_policy;
+        if !is_indifferent(policy, plain) {
+            return None;
+        }
+        let query = key::select_query(target.query, &policy.query_strings);
+        let mut key = self.key.borrow_mut();
+        key.clear();
+        let uri = key::write_uri(&mut key, &distribution.id, policy, path, query.as_deref(), &target.host);
+        let now = self.clock.now();
+        let nothing_asked = RequestDirectives::default();
+        let found = lookup::look(self.grounds(now), &key, uri, &nothing_asked, &HeaderMap::new());
+        let (object, None) = found.usable()? else { return None };
+        if object.head.vary().is_some() {
+            return None;
+        }
+        self.metrics.requests.add(1);
+        self.metrics.hits.add(1);
+        self.metrics.quick_hits.add(1);
+        let handling = Handling::hit(ttl(&object.head, now));
+        self.metrics.results[handling.result().index()].add(1);
+        self.metrics.viewer_bytes_sent.add(object.body_bytes());
+
+        let put = &mut |bytes: &[u8]| head.extend_from_slice(bytes);
+        put(object.head.text());
+        put(b"age: ");
+        integer(i64::try_from(object.head.age_seconds(now)).unwrap_or(i64::MAX), put);
+        put(b"\r\ncache-status: ");
+        handling.write(&self.identity.pseudonym, put);
+        put(b"\r\nx-headland-id: ");
+        put(&self.ids.next_text());
+        put(b"\r\n\r\n");
+        Some(Arc::clone(object))
+    }
+
+    /// A buffer to read to, for as long as nothing else is read.
+    pub(crate) fn scratch(&self) -> RefMut<'_, Box<[u8]>> {
+        self.scratch.borrow_mut()
+    }
+
+    /// A buffer to write a head to.
+    pub(crate) fn spare_buffer(&self) -> Vec<u8> {
+        self.spare.take()
+    }
+
+    /// Gives it back.
+    pub(crate) fn return_buffer(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.spare.replace(buffer);
+    }
+}
+
+/// Whether a policy sees nothing in a request but its target.
+fn is_indifferent(policy: &CachePolicy, plain: &Plain<'_>) -> bool {
+    let by_host_at_most = policy.headers.iter().all(|name| *name == header::HOST);
+    let obeys = plain.has_directives && policy.semantics == Semantics::Rfc9111;
+    let keys_cookies = plain.has_cookies && policy.cookies != NameSelection::None;
+    by_host_at_most && !obeys && !keys_cookies && !policy.ttl.max.is_zero()
+}

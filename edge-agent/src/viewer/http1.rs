@@ -1,0 +1,199 @@
+//! An HTTP/1.1 connection. A plain GET for what is fresh in the cache is answered here, with a head that was made when the object was
+//! stored; every other request is hyper's, and the connection comes back when hyper has answered it.
+//!
+//! ```text
+//! read ─► plain?  ─yes─► fresh in the cache? ─yes─► send ─┐
+//!   ▲        no │                   no │                  │
+//!   │           └───────► hyper ◄──────┘                  │
+//!   │                       │ answered, all sent          │
+//!   └───────────────────────┴─────────────────────────────┘
+//! ```
+//!
+//! What cannot be delimited by its head alone (a body, another protocol, garbage) is given to hyper with all that follows.
+
+mod gate;
+mod plain;
+mod sending;
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use hyper::{
+    rt::{Read, ReadBuf},
+    server::conn::http1,
+};
+
+pub(crate) use self::plain::Plain;
+use self::{
+    gate::{Counted, Gate, HyperIo},
+    plain::Received,
+    sending::Sending,
+};
+use super::{
+    connection::{Drain, ViewerIo},
+    listener::Requests,
+    request::HEAD_BYTES_MAX,
+};
+
+/// hyper, as far as it is needed.
+type Hyper = http1::Connection<HyperIo, Counted<Requests>>;
+
+/// A connection.
+pub(crate) struct Http1 {
+    gate: Rc<Gate>,
+    requests: Requests,
+    builder: http1::Builder,
+    /// Bytes that have come and belong to no request yet.
+    received: Vec<u8>,
+    /// Only connections that need it have one.
+    hyper: Option<Pin<Box<Hyper>>>,
+    stage: Stage,
+    draining: bool,
+}
+
+enum Stage {
+    Reading,
+    Sending(Sending),
+    Hyper,
+}
+
+impl Http1 {
+    /// A connection whose requests that are not answered here go to `requests`, by way of what `builder` makes.
+    pub(crate) fn new(io: ViewerIo, requests: Requests, builder: http1::Builder) -> Self {
+        Self {
+            gate: Gate::new(io),
+            requests,
+            builder,
+            received: Vec::new(),
+            hyper: None,
+            stage: Stage::Reading,
+            draining: false,
+        }
+    }
+
+    /// Reads until something can be done with it. `false` if the viewer has gone.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let worker = Rc::clone(&self.requests.worker);
+        let mut bytes = worker.scratch();
+        loop {
+            let mut buf = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut *self.gate.io.borrow_mut()).poll_read(cx, buf.unfilled()))?;
+            let came = buf.filled();
+            if came.is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            // Nearly always the request is all there is, and is not worth keeping.
+            if self.received.is_empty() {
+                let used = self.take(came);
+                self.received.extend_from_slice(&came[used..]);
+            } else {
+                self.received.extend_from_slice(came);
+                self.take_received();
+            }
+            if !matches!(self.stage, Stage::Reading) {
+                return Poll::Ready(Ok(true));
+            }
+        }
+    }
+
+    /// Does what can be done with what was received before.
+    fn take_received(&mut self) {
+        let received = std::mem::take(&mut self.received);
+        let used = self.take(&received);
+        self.received = received;
+        self.received.drain(..used);
+    }
+
+    /// Begins to answer the first request in these bytes. Returns how many of them it takes up.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        let length = match plain::read(bytes) {
+            Received::Part if bytes.len() < HEAD_BYTES_MAX => return 0,
+            Received::Plain(plain, length) => {
+                let mut head = self.requests.worker.spare_buffer();
+                match self.requests.worker.quick(&plain, &mut head) {
+                    Some(object) => {
+                        self.stage = Stage::Sending(Sending::new(head, object));
+                        return length;
+                    }
+                    None => self.requests.worker.return_buffer(head),
+                }
+                length
+            }
+            Received::Other(length) => length,
+            Received::Part | Received::Unclear => {
+                self.gate.give_over(bytes);
+                self.stage = Stage::Hyper;
+                return bytes.len();
+            }
+        };
+        self.gate.give(&bytes[..length]);
+        self.stage = Stage::Hyper;
+        length
+    }
+
+    /// Lets hyper answer. `false` if the connection is at its end.
+    fn poll_hyper(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let connection = self.hyper.get_or_insert_with(|| {
+            let counted = Counted { service: self.requests.clone(), gate: Rc::clone(&self.gate) };
+            Box::pin(self.builder.serve_connection(HyperIo(Rc::clone(&self.gate)), counted))
+        });
+        if self.draining {
+            connection.as_mut().graceful_shutdown();
+        }
+        match connection.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(ended.map(|()| false).map_err(io::Error::other)),
+            Poll::Pending if self.gate.is_quiet() => Poll::Ready(Ok(true)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Future for Http1 {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            match &mut this.stage {
+                Stage::Reading if this.draining => return Poll::Ready(Ok(())),
+                Stage::Reading => {
+                    if !ready!(this.poll_read(cx))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Stage::Sending(sending) => {
+                    ready!(sending.poll(&mut this.gate.io.borrow_mut(), cx))?;
+                    this.requests.worker.return_buffer(sending.take_buffer());
+                    this.next();
+                }
+                Stage::Hyper => {
+                    if !ready!(this.poll_hyper(cx))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                    this.next();
+                }
+            }
+        }
+    }
+}
+
+impl Http1 {
+    /// Goes on to the next request.
+    fn next(&mut self) {
+        self.stage = Stage::Reading;
+        if !self.received.is_empty() && !self.draining {
+            self.take_received();
+        }
+    }
+}
+
+impl Drain for Http1 {
+    fn drain(mut self: Pin<&mut Self>) {
+        self.draining = true;
+    }
+}
