@@ -95,7 +95,7 @@ fn measure(objects: usize, size: Size, out: &mut impl Write) -> Fallible<()> {
     let policy = measuring::policy();
     let (mut own, mut accounted) = (0, 0);
     let before = resident_bytes()?;
-    let memory = measuring::memory(4 << 30, 4 << 20);
+    let cache = measuring::cache(4 << 30, 4 << 20);
     for index in 0..objects {
         let length = size.of(index);
         let key = measuring::key(&policy, &format!("/assets/images/{index:08}.html"));
@@ -105,10 +105,10 @@ fn measure(objects: usize, size: Size, out: &mut impl Write) -> Fallible<()> {
         let object = measuring::object(&policy, &head(length, index)?, &body, now);
         own += (key.len() + object.head.text().len() + length) as u64;
         accounted += object.weight(&key);
-        memory.insert(key, object, now);
+        cache.insert(key, object, now);
     }
     let grew = resident_bytes()?.saturating_sub(before);
-    if memory.objects() != objects as u64 {
+    if cache.memory.objects() != objects as u64 {
         return Err("not all objects were kept".into());
     }
     let each = |bytes: u64| bytes as f64 / objects as f64;

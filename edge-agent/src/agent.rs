@@ -24,16 +24,22 @@ use uuid::Uuid;
 
 use crate::{
     admin::{self, Observed},
-    cache::Limits,
+    cache::{
+        Limits,
+        disk::{Disk, OpenError},
+        tiers::DiskTier,
+    },
     clock::Clock,
-    config::{Settings, machine::Machine},
+    config::{DiskSettings, Settings, machine::Machine},
+    durable,
+    error_chain::ErrorChain,
     explain::EdgeExplainer,
     origin::request::Identity,
     origin_checks,
     origin_problems::OriginProblems,
     pipeline::Shared,
     sync::{
-        self, Serving, Start, Sync, View, durable,
+        self, Serving, Start, Sync, View,
         edge_id::{self, EdgeIdError},
     },
     viewer::{
@@ -50,6 +56,8 @@ const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// For the last save of what is served, should the disk hang.
 const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// For the disk cache to write what waits, and its index.
+const DISK_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_FILE: &str = "lock";
 
 /// The sockets an agent serves on, bound by the caller so that a test can choose port 0.
@@ -98,6 +106,9 @@ pub enum StartError {
     /// See there.
     #[error(transparent)]
     EdgeId(#[from] EdgeIdError),
+    /// Another process uses the disk cache, or it is set too small.
+    #[error(transparent)]
+    Disk(#[from] OpenError),
     /// The system gave no thread, timer or socket.
     #[error("start the runtime")]
     Runtime(#[from] io::Error),
@@ -205,6 +216,7 @@ struct Running {
     workers: Workers,
     sync: Sync,
     tasks: Vec<JoinHandle<()>>,
+    disk: Option<Arc<Disk>>,
     draining: Arc<AtomicBool>,
 }
 
@@ -218,7 +230,7 @@ impl Running {
     ) -> Result<Self, StartError> {
         let started = Instant::now();
         let entered = runtime.enter();
-        let shared = Arc::new(shared(settings, edge_id, &listeners, runtime));
+        let shared = Arc::new(shared(settings, edge_id, &listeners, runtime)?);
         let serving = Serving {
             routing: Arc::clone(&shared.routing),
             cache: Arc::clone(&shared.cache),
@@ -245,18 +257,19 @@ impl Running {
             shared.credentials.clone(),
             origin_problems,
         );
+        let disk = shared.cache.disk.clone();
         let tasks = vec![
             tokio::spawn(admin::start(listeners.admin, observed)?),
             tokio::spawn(sweep(shared)),
             tokio::spawn(checks),
         ];
         drop(entered);
-        Ok(Self { viewer, admin, workers, sync, tasks, draining })
+        Ok(Self { viewer, admin, workers, sync, tasks, disk, draining })
     }
 }
 
 fn supervise(runtime: Runtime, running: Running, asked_to_stop: oneshot::Receiver<Duration>) {
-    let Running { workers, mut sync, tasks, draining, .. } = running;
+    let Running { workers, mut sync, tasks, disk, draining, .. } = running;
     runtime.block_on(async move {
         // An error means that the handle was dropped.
         let Ok(drain) = asked_to_stop.await else { return };
@@ -272,20 +285,46 @@ fn supervise(runtime: Runtime, running: Running, asked_to_stop: oneshot::Receive
             tracing::warn!("the last save did not end in time; the one before it counts");
         }
         tasks.iter().for_each(JoinHandle::abort);
+        if let Some(disk) = disk
+            && spawn_blocking(move || disk.stop(DISK_STOP_TIMEOUT)).await.is_err()
+        {
+            tracing::error!("failed to stop the disk cache");
+        }
     });
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     tracing::info!("stopped");
 }
 
 /// What serves, with nothing in it yet.
-fn shared(settings: &Settings, edge_id: Uuid, listeners: &Listeners, runtime: &runtime::Handle) -> Shared {
+fn shared(
+    settings: &Settings,
+    edge_id: Uuid,
+    listeners: &Listeners,
+    runtime: &runtime::Handle,
+) -> Result<Shared, StartError> {
     let limits = Limits {
         memory_bytes: settings.cache.memory_bytes,
         object_bytes_max: settings.cache.object_bytes_max,
     };
     let workers = listeners.viewer.iter().map(Vec::len).max().unwrap_or(0);
     let identity = Identity { pseudonym: format!("headland-{edge_id}") };
-    Shared::new(limits, workers, identity, Clock::system(), runtime.clone())
+    let clock = Clock::system();
+    let disk = disk(settings.cache.disk.as_ref(), &clock)?;
+    Ok(Shared::new(limits, disk, workers, identity, clock, runtime.clone()))
+}
+
+/// The disk cache, if there is to be one and its disk lets there be.
+fn disk(settings: Option<&DiskSettings>, clock: &Clock) -> Result<Option<DiskTier>, StartError> {
+    let Some(DiskSettings { path, bytes }) = settings else { return Ok(None) };
+    match DiskTier::open(path.clone(), *bytes, clock) {
+        Ok(disk) => Ok(Some(disk)),
+        Err(error @ OpenError::Io { .. }) => {
+            let error = ErrorChain(&error);
+            tracing::error!(%error, "the edge serves from memory alone, and forgets at its next start");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn viewer_limits(settings: &Settings) -> ViewerLimits {

@@ -2,7 +2,7 @@
 //!
 //! Rules are pure functions of policy, message and time: `key`, `cache_control`, `targeted`,
 //! `date`, `storability`, `freshness`, `terms`, `reuse`, `vary`, `groups`. State is in
-//! `memory` (finished objects), `coalescing` (objects on their way), `uncacheable` (keys not worth waiting for).
+//! `memory` and `disk` (finished objects; `tiers` makes them one), `coalescing` (objects on their way), `uncacheable` (keys not worth waiting for).
 
 pub mod cache_control;
 pub mod coalescing;
@@ -22,6 +22,7 @@ pub mod revalidation;
 pub mod storability;
 pub mod targeted;
 pub mod terms;
+pub mod tiers;
 pub mod uncacheable;
 pub mod variants;
 pub mod vary;
@@ -31,8 +32,10 @@ use std::sync::Arc;
 use headland_proto::v1;
 
 use crate::metrics::SharedMetrics;
+use disk::Disk;
 use invalidation::Invalidations;
 use memory::MemoryCache;
+use tiers::DiskTier;
 use uncacheable::Uncacheable;
 
 /// How much the cache may hold.
@@ -49,6 +52,8 @@ pub struct Limits {
 pub struct Cache {
     /// Finished objects.
     pub memory: MemoryCache,
+    /// More of them, and those that memory has, for the next start.
+    pub disk: Option<Arc<Disk>>,
     /// Keys whose last response could not be stored.
     pub uncacheable: Uncacheable,
     /// Keys whose last response was too large to be kept.
@@ -59,14 +64,19 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty cache.
+    /// A cache with nothing in memory.
     #[must_use]
-    pub(crate) fn new(limits: Limits, metrics: Arc<SharedMetrics>) -> Self {
+    pub(crate) fn new(limits: Limits, disk: Option<DiskTier>, metrics: Arc<SharedMetrics>) -> Self {
+        let (disk, invalidations) = match disk {
+            Some(DiskTier { disk, invalidations }) => (Some(disk), invalidations),
+            None => (None, Invalidations::default()),
+        };
         Self {
             memory: MemoryCache::new(limits, metrics),
+            disk,
             uncacheable: Uncacheable::default(),
             oversized: Uncacheable::default(),
-            invalidations: Invalidations::default(),
+            invalidations,
             limits,
         }
     }

@@ -54,12 +54,23 @@ pub struct Settings {
 }
 
 /// Settings of the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheSettings {
     /// Memory for cached objects, in bytes.
     pub memory_bytes: u64,
     /// Size of the largest object that is cached, in bytes; not above `memory_bytes`.
     pub object_bytes_max: u64,
+    /// What outlives a restart; `None` if nothing does.
+    pub disk: Option<DiskSettings>,
+}
+
+/// Settings of the disk cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskSettings {
+    /// Its directory, which no other process uses.
+    pub path: PathBuf,
+    /// Space for it, in bytes.
+    pub bytes: u64,
 }
 
 /// Limits on viewers.
@@ -187,6 +198,8 @@ impl Settings {
             control_planes: Some(self.control_planes.iter().map(Uri::to_string).collect()),
             cache_memory_bytes: Some(format_bytes(self.cache.memory_bytes)),
             cache_object_bytes_max: Some(format_bytes(self.cache.object_bytes_max)),
+            cache_disk_path: self.cache.disk.as_ref().map(|disk| disk.path.display().to_string()),
+            cache_disk_bytes: self.cache.disk.as_ref().map(|disk| format_bytes(disk.bytes)),
             workers: Some(self.workers.to_string()),
             drain_timeout: Some(format_duration(self.drain_timeout)),
             limits_header_timeout: Some(format_duration(self.limits.header_timeout)),

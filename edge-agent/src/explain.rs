@@ -83,7 +83,8 @@ impl Explainer for EdgeExplainer {
     }
 }
 
-/// What an edge would do with a request now, and why. Changes nothing, and waits for nothing.
+/// What an edge would do with a request now, and why. Waits for nothing, and changes nothing but that what is on disk alone is
+/// brought to memory.
 #[must_use]
 pub fn explain(shared: &Arc<Shared>, request: &v1::ExplainRequest) -> v1::Explanation {
     EdgeExplainer::new(shared).explain(request)
@@ -161,7 +162,14 @@ impl EdgeExplainer {
         let headers = request.headers();
         let mut scribe = Scribe { told, request: headers, now, behavior: None };
         let has_body = has_body(headers);
-        let decided = consider::decide(self.grounds(now), &table, request, has_body, &mut key, &mut scribe)?;
+        let grounds = Grounds { may_load: true, ..self.grounds(now) };
+        let mut decided = consider::decide(grounds, &table, request, has_body, &mut key, &mut scribe)?;
+        if let Decision::For(_, Act::Load) = decided
+            && self.shared.cache.load_resident(&key, now)
+        {
+            key.clear();
+            decided = consider::decide(self.grounds(now), &table, request, has_body, &mut key, &mut scribe)?;
+        }
         let Decision::For(place, act) = decided else {
             say(told, Verdict::Answered, OPTIONS, words::OPTIONS);
             told.status = StatusCode::NO_CONTENT.as_u16().into();
@@ -172,6 +180,11 @@ impl EdgeExplainer {
             Act::Options(_) => {
                 say(told, Verdict::Answered, OPTIONS, words::OPTIONS);
                 told.status = StatusCode::NO_CONTENT.as_u16().into();
+                return Ok(());
+            }
+            Act::Load => {
+                self.load_later(key, now);
+                say(told, Verdict::Unspecified, ON_DISK, words::ON_DISK);
                 return Ok(());
             }
             Act::Past(past) => {
@@ -191,7 +204,19 @@ impl EdgeExplainer {
     }
 
     fn grounds(&self, now: Timestamp) -> Grounds<'_> {
-        Grounds { cache: &self.shared.cache, identity: &self.shared.identity, now, counts_as_use: false }
+        Grounds {
+            cache: &self.shared.cache,
+            identity: &self.shared.identity,
+            now,
+            counts_as_use: false,
+            may_load: false,
+        }
+    }
+
+    /// Has what is on disk read, for the next question.
+    fn load_later(&self, key: Vec<u8>, now: Timestamp) {
+        let cache = Arc::clone(&self.shared.cache);
+        self.shared.background.spawn(async move { cache.load(&key, now).await });
     }
 
     /// What the cache could not answer at once.
@@ -231,6 +256,8 @@ impl EdgeExplainer {
 
 /// The reason of what is answered here because it asks for no more than what this edge can do.
 const OPTIONS: &str = "max-forwards";
+/// The reason of what cannot be told without waiting for the disk.
+const ON_DISK: &str = "on-disk";
 /// The reason of what needs no reason.
 const FRESH: &str = "fresh";
 

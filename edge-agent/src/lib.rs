@@ -21,4 +21,5 @@ pub mod viewer;
 
 mod admin;
 mod closed;
+mod durable;
 mod origin_checks;

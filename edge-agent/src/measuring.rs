@@ -8,11 +8,10 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::{
     cache::{
-        Limits,
+        Cache, Limits,
         freshness::Timing,
         invalidation::Epoch,
         key,
-        memory::MemoryCache,
         object::Object,
         storability::{self, RequestFacts, ResponseFacts},
     },
@@ -25,10 +24,10 @@ use crate::{
     },
 };
 
-/// A memory tier with room for this much.
+/// A cache with room for this much in memory, and no disk.
 #[must_use]
-pub fn memory(memory_bytes: u64, object_bytes_max: u64) -> MemoryCache {
-    MemoryCache::new(Limits { memory_bytes, object_bytes_max }, Arc::default())
+pub fn cache(memory_bytes: u64, object_bytes_max: u64) -> Cache {
+    Cache::new(Limits { memory_bytes, object_bytes_max }, None, Arc::default())
 }
 
 /// A policy that leaves it all to the origin.

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! serve ─► decide:  admit ─ host ─ behavior ─ method ─ key ─ look ──hit, or stale by leave──► respond
+//!             ▲ │                                       │ on disk only: load, and once more
+//!             └─│───────────────────────────────────────┘
 //!             │ refused                               │ miss, stale      │ not for the cache
 //!             ▼                                       ▼                  ▼
 //!          error page     obtain: one fetch or validation, many waiters  pass: this viewer alone, and its effects
@@ -49,7 +51,7 @@ use self::{
     request_id::RequestIds,
 };
 use crate::{
-    cache::{Cache, Limits, coalescing::Fills, key},
+    cache::{Cache, Limits, coalescing::Fills, key, tiers::DiskTier},
     clock::{Clock, Timestamp},
     end_to_end,
     metrics::{Metrics, WorkerMetrics},
@@ -100,14 +102,21 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Nothing cached, nothing routed yet.
+    /// Nothing in memory, nothing routed yet.
     #[must_use]
-    pub fn new(limits: Limits, workers: usize, identity: Identity, clock: Clock, background: Handle) -> Self {
+    pub fn new(
+        limits: Limits,
+        disk: Option<DiskTier>,
+        workers: usize,
+        identity: Identity,
+        clock: Clock,
+        background: Handle,
+    ) -> Self {
         let metrics = Metrics::new(workers);
         Self {
             clock,
             routing: Arc::default(),
-            cache: Arc::new(Cache::new(limits, metrics.shared())),
+            cache: Arc::new(Cache::new(limits, disk, metrics.shared())),
             fills: Arc::default(),
             breakers: Arc::default(),
             metrics: Arc::new(metrics),
@@ -223,16 +232,28 @@ impl Worker {
         connection: &Rc<ConnectionState>,
     ) -> Answer {
         self.metrics.requests.add(1);
+        end_to_end::drop_nominated(request.headers_mut());
+        self.answer(request, address, connection, true)
+    }
+
+    /// The same, once more if something has been loaded from disk meanwhile.
+    fn answer(
+        self: &Rc<Self>,
+        request: Request<Incoming>,
+        address: IpAddr,
+        connection: &Rc<ConnectionState>,
+        may_load: bool,
+    ) -> Answer {
         let now = self.clock.now();
         let id = self.ids.next();
-        end_to_end::drop_nominated(request.headers_mut());
         // One table from start to end.
         let table = self.routing.current();
         let mut key = self.key.borrow_mut();
         key.clear();
         let mut course = Course::default();
         let has_body = !request.body().is_end_stream();
-        let decided = consider::decide(self.grounds(now), &table, &request, has_body, &mut key, &mut course);
+        let grounds = Grounds { may_load, ..self.grounds(now) };
+        let decided = consider::decide(grounds, &table, &request, has_body, &mut key, &mut course);
         let debug = course.debug(request.headers(), &key);
         let response = match decided {
             Ok(Decision::AboutTheServer) => self.options(MethodSet::All, id),
@@ -247,6 +268,17 @@ impl Worker {
                 let asking = Asking::new(request, address, id, Busy::new(connection));
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
+            }
+            Ok(Decision::For(place, Act::Load)) => {
+                drop(place);
+                let (worker, key) = (Rc::clone(self), key.clone());
+                let (connection, busy) = (Rc::clone(connection), Busy::new(connection));
+                return Answer::later(async move {
+                    worker.cache.load(&key, now).await;
+                    drop(busy);
+                    let Ok(response) = worker.answer(request, address, &connection, false).await;
+                    response
+                });
             }
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
@@ -273,7 +305,7 @@ impl Worker {
 
     /// What is considered here, now.
     fn grounds(&self, now: Timestamp) -> Grounds<'_> {
-        Grounds { cache: &self.cache, identity: &self.identity, now, counts_as_use: true }
+        Grounds { cache: &self.cache, identity: &self.identity, now, counts_as_use: true, may_load: false }
     }
 
     /// Looks a request up.

@@ -4,7 +4,6 @@
 pub mod edge_id;
 
 pub(crate) mod contact;
-pub(crate) mod durable;
 pub(crate) mod explain;
 pub(crate) mod last_good;
 pub(crate) mod owner;

@@ -148,6 +148,78 @@ async fn it_stops_while_a_download_is_under_way() {
     assert_eq!(dev.ended().await.code(), Some(0));
 }
 
+/// A body that only this path has, of some length between none and 200 kB.
+fn body_of(path: &str) -> String {
+    let sum = path.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    path.repeat(sum % 200_000 / path.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_under_load_costs_no_byte_and_leaves_the_cache_warm() {
+    let origin = origin::scripted(|request: http::Request<hyper::body::Incoming>| async move {
+        Response::new(origin::full(body_of(request.uri().path())))
+    })
+    .await;
+    let (url, folder) = (format!("http://{}", origin.address()), TempDir::new().unwrap());
+    let data_dir = folder.path().display().to_string();
+    let flags = ["--origin", &url, "--data-dir", &data_dir, "--cache-disk", "64MiB"];
+    let flags = [&flags[..], ANY_PORTS].concat();
+    let mut known: Vec<String> = Vec::new();
+    for round in 0..3 {
+        let mut dev = Dev::start(&flags).await;
+        let address = dev.edges[0];
+        if let Some(first) = known.first() {
+            // The index is read while viewers are served already.
+            until("what was on disk is known", || async {
+                let told =
+                    dev.headland(&format!("explain http://{address}{first} -o json")).await.ok().json();
+                (told["verdict"] == "hit").then_some(())
+            })
+            .await;
+        }
+        for path in &known {
+            let asked = origin.gets(path);
+            assert_eq!(viewer::get(address, "localhost", path).await.body, body_of(path), "{path}");
+            assert_eq!(origin.gets(path), asked, "{path} was on disk");
+        }
+        let fresh: Vec<String> = (0..40).map(|n| format!("/{round}-{n}")).collect();
+        let on_disk = known.iter().chain(&fresh).map(|path| body_of(path).len() as u64).sum();
+        for path in &fresh {
+            assert_eq!(viewer::get(address, "localhost", path).await.body, body_of(path), "{path}");
+        }
+        until("it is on disk", || async { (stored_bytes(&folder) >= on_disk).then_some(()) }).await;
+        known.extend(fresh);
+        // Nobody knows how far these come.
+        let load = (0..4).map(|of| {
+            tokio::spawn(async move {
+                for n in 0..1000 {
+                    let path = format!("/load-{round}-{of}-{n}");
+                    match viewer::try_get(address, "localhost", &path).await {
+                        Ok(answer) => assert_eq!(answer.body, body_of(&path), "{path}"),
+                        Err(_) => break,
+                    }
+                }
+            })
+        });
+        let load: Vec<_> = load.collect();
+        until("the load has begun", || async {
+            (origin.gets(&format!("/load-{round}-0-10")) > 0).then_some(())
+        })
+        .await;
+        dev.signal("KILL");
+        assert_eq!(dev.ended().await.code(), None);
+        for loader in load {
+            loader.await.expect("what came was right");
+        }
+    }
+}
+
+/// Bytes of the disk cache's files.
+fn stored_bytes(folder: &TempDir) -> u64 {
+    let files = std::fs::read_dir(folder.path().join("edge-1/cache")).expect("a folder");
+    files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_cannot_do_it_says() {
     let home = TempDir::new().unwrap();
@@ -170,6 +242,9 @@ async fn what_it_cannot_do_it_says() {
         assert_eq!(failed.code, Some(2), "{failed:?}");
         failed.says(&["error[usage]: failed to ", says]);
     }
+    let flags = [&["--cache-disk", "1KiB"][..], ANY_PORTS].concat();
+    let failed = within("an end", run(dev_command(&home, &flags))).await;
+    failed.says(&["start edge 1", "cache.disk.bytes: must be at least"]);
     let flags = [&["--origin", "s3://No_Bucket"][..], ANY_PORTS].concat();
     let failed = within("an end", run(dev_command(&home, &flags))).await;
     assert_eq!(failed.code, Some(2), "{failed:?}");

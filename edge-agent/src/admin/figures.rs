@@ -12,6 +12,7 @@ use prometheus_client::{
 };
 
 use super::Observed;
+use crate::cache::disk::{Disk, State};
 
 /// Collects all figures of the agent.
 #[derive(Debug)]
@@ -54,7 +55,11 @@ impl Figures {
         let cache = self.0.serving.cache.figures();
         out.gauge("cache_objects", "Objects in the cache", cache.objects)?;
         out.gauge("cache_bytes", "Bytes in the cache", cache.bytes)?;
-        out.gauge("cache_capacity_bytes", "Bytes the cache may hold", cache.capacity_bytes)
+        out.gauge("cache_capacity_bytes", "Bytes the cache may hold", cache.capacity_bytes)?;
+        match &self.0.serving.cache.disk {
+            Some(disk) => disk_figures(disk, out),
+            None => Ok(()),
+        }
     }
 
     fn sync(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -94,6 +99,40 @@ impl Figures {
         }
         Ok(())
     }
+}
+
+fn disk_figures(disk: &Disk, out: &mut Out<'_>) -> fmt::Result {
+    let figures = disk.figures();
+    out.gauge("disk_records", "Objects in the disk cache", figures.records)?;
+    out.gauge("disk_bytes", "Bytes of the disk cache's files", figures.bytes)?;
+    out.gauge("disk_capacity_bytes", "Bytes the disk cache may take", figures.capacity_bytes)?;
+    out.gauge("disk_index_bytes", "Memory of the disk cache's index", figures.index_bytes)?;
+    out.gauge("disk_queue_bytes", "Bytes that wait to be written to the disk cache", figures.queue_bytes)?;
+    out.gauge(
+        "disk_healthy",
+        "Whether the disk takes what is written",
+        u64::from(disk.state() == State::Healthy),
+    )?;
+    out.gauge("disk_loading", "Whether the index is still being read", u64::from(disk.is_loading()))?;
+    out.counter("disk_hits", "Lookups that the disk cache had something for", figures.hits)?;
+    out.counter("disk_misses", "Lookups that it had nothing for", figures.misses)?;
+    out.counter("disk_reads", "Objects read from disk", figures.reads)?;
+    out.counter("disk_read_bytes", "Bytes of them", figures.read_bytes)?;
+    out.counter("disk_writes", "Objects written to disk", figures.writes)?;
+    out.counter("disk_write_bytes", "Bytes of them", figures.write_bytes)?;
+    out.counter("disk_rewrite_bytes", "Bytes moved within the disk cache", figures.rewrite_bytes)?;
+    out.counter("disk_corrupt", "Objects dropped because they were not as written", figures.corrupt)?;
+    out.counter("disk_evictions", "Objects that gave way to others", figures.evicted)?;
+    out.counter("disk_expirations", "Objects that had their time", figures.expired)?;
+    let errors = [("read", figures.read_errors), ("write", figures.write_errors)];
+    out.counters("disk_errors", "Errors of the disk", "operation", errors.into_iter())?;
+    let dropped = [
+        ("too-large", figures.dropped_too_large),
+        ("queue-full", figures.dropped_queue_full),
+        ("degraded", figures.dropped_degraded),
+        ("stopped", figures.dropped_stopped),
+    ];
+    out.counters("disk_not_written", "Objects not written, by the reason", "reason", dropped.into_iter())
 }
 
 /// Writes figures that have no label, or one.

@@ -58,15 +58,35 @@ impl Weighter<Arc<[u8]>, Variants> for ByBytes {
 #[derive(Debug, Clone)]
 struct CountEvictions(Arc<SharedMetrics>);
 
-impl Lifecycle<Arc<[u8]>, Variants> for CountEvictions {
-    /// The key that is being written: what was under it is replaced, not evicted.
-    type RequestState = Option<Arc<[u8]>>;
+/// What is written, and what had to make room for it.
+#[derive(Debug, Default)]
+struct Writing {
+    /// What was under this key is replaced, not evicted.
+    key: Option<Arc<[u8]>>,
+    evicted: Vec<(Arc<[u8]>, Variants)>,
+}
 
-    fn on_evict(&self, written: &mut Option<Arc<[u8]>>, key: Arc<[u8]>, variants: Variants) {
-        if written.as_ref() != Some(&key) {
+impl Lifecycle<Arc<[u8]>, Variants> for CountEvictions {
+    type RequestState = Writing;
+
+    fn on_evict(&self, writing: &mut Writing, key: Arc<[u8]>, variants: Variants) {
+        if writing.key.as_ref() != Some(&key) {
             self.0.evictions.fetch_add(variants.as_slice().len() as u64, Ordering::Relaxed);
+            writing.evicted.push((key, variants));
         }
     }
+}
+
+/// What writing to memory changed.
+#[derive(Debug, Default)]
+#[must_use = "the disk has to follow"]
+pub(super) struct Change {
+    /// What is there now and was not.
+    pub(super) come: Option<Arc<Object>>,
+    /// What was under the key and is no longer.
+    pub(super) gone: Vec<Arc<Object>>,
+    /// What had to make room, with its key.
+    pub(super) evicted: Vec<(Arc<[u8]>, Variants)>,
 }
 
 impl MemoryCache {
@@ -111,18 +131,19 @@ impl MemoryCache {
     }
 
     /// Stores an object beside the other variants of its key, in place of those it replaces.
-    pub fn insert(&self, key: Arc<[u8]>, object: Arc<Object>, now: Timestamp) {
+    pub(super) fn insert(&self, key: Arc<[u8]>, object: Arc<Object>, now: Timestamp) -> Change {
         let kept_until = object.head.kept_until();
-        self.change(&key, |old| variants::with(old, object, self.variants_bytes_max, now));
+        let change = self.change(&key, |old| variants::with(old, object, self.variants_bytes_max, now));
         self.expiry.add(key, kept_until);
+        change
     }
 
     /// Puts `new` where `old` is, or nothing. Does nothing if `old` has gone already.
-    pub fn replace(&self, key: &Arc<[u8]>, old: &Arc<Object>, new: Option<Arc<Object>>) {
+    pub(super) fn replace(&self, key: &Arc<[u8]>, old: &Arc<Object>, new: Option<Arc<Object>>) -> Change {
         let due = |object: &Arc<Object>| object.head.kept_until().unix_seconds();
         let new_due = new.as_ref().filter(|new| due(new) != due(old)).map(|new| new.head.kept_until());
         let mut was_there = false;
-        self.change(key, |list| {
+        let change = self.change(key, |list| {
             let mut changed: Vec<_> =
                 list.iter().filter(|object| !Arc::ptr_eq(object, old)).cloned().collect();
             was_there = changed.len() < list.len();
@@ -136,6 +157,7 @@ impl MemoryCache {
         if let Some(at) = new_due.filter(|_| was_there) {
             self.expiry.add(Arc::clone(key), at);
         }
+        change
     }
 
     /// Drops the objects that are no longer worth keeping. Nothing goes to any origin because of it. Returns how many there were.
@@ -143,7 +165,8 @@ impl MemoryCache {
         let mut dropped = 0;
         for key in self.expiry.take_due(now) {
             // Meanwhile another object may have taken the key.
-            self.change(&key, |list| {
+            // The disk looks after its own.
+            let _ = self.change(&key, |list| {
                 let kept: Vec<_> =
                     list.iter().filter(|object| object.head.kept_until() > now).cloned().collect();
                 dropped += list.len() - kept.len();
@@ -160,22 +183,26 @@ impl MemoryCache {
     }
 
     /// Changes what a key has, one at a time.
-    fn change(&self, key: &Arc<[u8]>, change: impl FnOnce(&[Arc<Object>]) -> Vec<Arc<Object>>) {
+    fn change(&self, key: &Arc<[u8]>, change: impl FnOnce(&[Arc<Object>]) -> Vec<Arc<Object>>) -> Change {
         let lock = usize::try_from(self.hasher.hash_one(key) % WRITER_LOCKS as u64).unwrap_or(0);
         let _writing = self.writers[lock].lock();
         let old = self.objects.peek(&**key);
         let old = old.as_ref().map_or(&[][..], Variants::as_slice);
         let new = change(old);
         if new.len() == old.len() && new.iter().zip(old).all(|(new, old)| Arc::ptr_eq(new, old)) {
-            return;
+            return Change::default();
         }
+        let is_in = |list: &[Arc<Object>], object: &Arc<Object>| list.iter().any(|o| Arc::ptr_eq(o, object));
+        let come = new.iter().find(|object| !is_in(old, object)).cloned();
+        let gone = old.iter().filter(|object| !is_in(&new, object)).cloned().collect();
+        let mut writing = Writing { key: Some(Arc::clone(key)), ..Writing::default() };
         match Variants::new(new, &self.further_variants) {
             Some(variants) => {
-                let mut written = Some(Arc::clone(key));
-                self.objects.insert_with_lifecycle(Arc::clone(key), variants, &mut written);
+                self.objects.insert_with_lifecycle(Arc::clone(key), variants, &mut writing);
             }
             None => _ = self.objects.remove(&**key),
         }
+        Change { come, gone, evicted: writing.evicted }
     }
 
     /// How many objects there are.
@@ -211,8 +238,8 @@ mod tests {
     fn expired_objects_are_dropped_by_the_sweep() {
         let cache = cache(1 << 20, 1 << 16);
         let at = Timestamp::from_unix_seconds;
-        cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
-        cache.insert(Arc::from(&b"b"[..]), object(10, at(20)), Timestamp::default());
+        let _ = cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
+        let _ = cache.insert(Arc::from(&b"b"[..]), object(10, at(20)), Timestamp::default());
         assert_eq!(cache.sweep(at(9)), 0);
         assert_eq!(cache.sweep(at(15)), 1);
         assert!(cache.get(b"a").is_none());
@@ -224,8 +251,8 @@ mod tests {
     fn a_newer_object_survives_the_expiry_of_the_older() {
         let cache = cache(1 << 20, 1 << 16);
         let at = Timestamp::from_unix_seconds;
-        cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
-        cache.insert(Arc::from(&b"a"[..]), object(10, at(100)), Timestamp::default());
+        let _ = cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
+        let _ = cache.insert(Arc::from(&b"a"[..]), object(10, at(100)), Timestamp::default());
         assert_eq!(cache.sweep(at(50)), 0);
         assert!(cache.get(b"a").is_some());
     }
@@ -234,7 +261,7 @@ mod tests {
     fn the_capacity_holds() {
         let cache = cache(1 << 20, 1 << 16);
         for i in 0..1000u32 {
-            cache.insert(
+            let _ = cache.insert(
                 Arc::from(&i.to_le_bytes()[..]),
                 object(10_000, Timestamp::NEVER),
                 Timestamp::default(),
@@ -248,7 +275,7 @@ mod tests {
     #[test]
     fn the_largest_object_allowed_is_admitted() {
         let cache = cache(1 << 20, 1 << 18);
-        cache.insert(Arc::from(&b"a"[..]), object(1 << 18, Timestamp::NEVER), Timestamp::default());
+        let _ = cache.insert(Arc::from(&b"a"[..]), object(1 << 18, Timestamp::NEVER), Timestamp::default());
         assert!(cache.get(b"a").is_some());
     }
 }

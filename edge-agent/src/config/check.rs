@@ -7,11 +7,12 @@ use http::Uri;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    CacheSettings, Limits, Log, LogFormat, Settings,
+    CacheSettings, DiskSettings, Limits, Log, LogFormat, Settings,
     layer::Layer,
     machine::Machine,
     units::{parse_bytes, parse_duration},
 };
+use crate::cache::disk;
 
 const DATA_DIR_DEFAULT: &str = "/var/lib/headland/edge-agent";
 const LOCATION_DEFAULT: &str = "default";
@@ -71,6 +72,7 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> Result<Settings, Vec<Pro
     if object_bytes_max > memory_bytes && c.problems.is_empty() {
         c.problem("cache.object_bytes_max", "must not be more than cache.memory.bytes");
     }
+    let disk = c.disk(layer.cache_disk_path, layer.cache_disk_bytes);
     let settings = Settings {
         data_dir: c.data_dir(layer.data_dir),
         location: c.location(layer.location),
@@ -84,7 +86,7 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> Result<Settings, Vec<Pro
             CONTROL_PLANES_MAX,
             Checker::control_plane,
         ),
-        cache: CacheSettings { memory_bytes, object_bytes_max },
+        cache: CacheSettings { memory_bytes, object_bytes_max, disk },
         workers: match layer.workers {
             Some(text) => c.count("workers", &text, WORKERS_MAX),
             None => machine.parallelism.clamp(1, WORKERS_MAX),
@@ -151,6 +153,27 @@ impl Checker {
             self.problem("data_dir", "is empty; name a directory");
         }
         text.into()
+    }
+
+    /// Both of its settings, or none.
+    fn disk(&mut self, path: Option<String>, bytes: Option<String>) -> Option<DiskSettings> {
+        let bytes = bytes.map(|text| self.at_least("cache.disk.bytes", &text, disk::BYTES_MIN));
+        match (path, bytes) {
+            (Some(path), Some(bytes)) if !path.is_empty() => {
+                return Some(DiskSettings { path: path.into(), bytes });
+            }
+            (None, None) => {}
+            (Some(path), _) if path.is_empty() => {
+                self.problem("cache.disk.path", "is empty; name a directory");
+            }
+            (Some(_), _) => {
+                self.problem("cache.disk.bytes", "is missing; say how large the disk cache may be")
+            }
+            (None, Some(_)) => {
+                self.problem("cache.disk.path", "is missing; name a directory for the disk cache")
+            }
+        }
+        None
     }
 
     fn location(&mut self, text: Option<String>) -> String {

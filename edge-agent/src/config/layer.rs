@@ -34,6 +34,12 @@ pub struct Layer {
     /// Largest object that is cached; larger ones pass through
     #[arg(long, value_name = "SIZE", env = "HEADLAND_CACHE_OBJECT_BYTES_MAX")]
     pub cache_object_bytes_max: Option<String>,
+    /// Directory of the disk cache, which outlives restarts; default: no disk cache
+    #[arg(long, value_name = "DIR", env = "HEADLAND_CACHE_DISK_PATH")]
+    pub cache_disk_path: Option<String>,
+    /// Space for the disk cache; to be given with its directory
+    #[arg(long, value_name = "SIZE", env = "HEADLAND_CACHE_DISK_BYTES")]
+    pub cache_disk_bytes: Option<String>,
     /// Threads that serve viewers; default: as many as can run at once
     #[arg(long, value_name = "COUNT", env = "HEADLAND_WORKERS")]
     pub workers: Option<String>,
@@ -70,6 +76,8 @@ impl Layer {
             control_planes: self.control_planes.or(below.control_planes),
             cache_memory_bytes: self.cache_memory_bytes.or(below.cache_memory_bytes),
             cache_object_bytes_max: self.cache_object_bytes_max.or(below.cache_object_bytes_max),
+            cache_disk_path: self.cache_disk_path.or(below.cache_disk_path),
+            cache_disk_bytes: self.cache_disk_bytes.or(below.cache_disk_bytes),
             workers: self.workers.or(below.workers),
             drain_timeout: self.drain_timeout.or(below.drain_timeout),
             limits_header_timeout: self.limits_header_timeout.or(below.limits_header_timeout),
@@ -125,12 +133,20 @@ pub(super) struct File {
 #[serde(deny_unknown_fields, default)]
 struct Cache {
     memory: Memory,
+    disk: Disk,
     object_bytes_max: Option<Scalar>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Memory {
+    bytes: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Disk {
+    path: Option<String>,
     bytes: Option<Scalar>,
 }
 
@@ -161,6 +177,8 @@ impl From<File> for Layer {
             control_planes: file.control_planes,
             cache_memory_bytes: text(file.cache.memory.bytes),
             cache_object_bytes_max: text(file.cache.object_bytes_max),
+            cache_disk_path: file.cache.disk.path,
+            cache_disk_bytes: text(file.cache.disk.bytes),
             workers: text(file.workers),
             drain_timeout: text(file.drain_timeout),
             limits_header_timeout: text(file.limits.header_timeout),
@@ -184,6 +202,7 @@ impl From<Layer> for File {
             control_planes: layer.control_planes,
             cache: Cache {
                 memory: Memory { bytes: scalar(layer.cache_memory_bytes) },
+                disk: Disk { path: layer.cache_disk_path, bytes: scalar(layer.cache_disk_bytes) },
                 object_bytes_max: scalar(layer.cache_object_bytes_max),
             },
             workers: scalar(layer.workers),

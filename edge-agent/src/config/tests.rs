@@ -98,6 +98,21 @@ fn lists_have_limits_and_an_object_fits_the_cache() {
 }
 
 #[test]
+fn a_disk_cache_needs_a_directory_and_a_size() {
+    let layer = |path: Option<&str>, bytes: Option<&str>| Layer {
+        cache_disk_path: path.map(str::to_owned),
+        cache_disk_bytes: bytes.map(str::to_owned),
+        ..Layer::default()
+    };
+    assert_eq!(checked(layer(None, None)).cache.disk, None);
+    let disk = checked(layer(Some("/d"), Some("10GiB"))).cache.disk.expect("a disk");
+    assert_eq!((disk.path, disk.bytes), ("/d".into(), 10 << 30));
+    assert_eq!(wrong(layer(Some("/d"), None)), ["cache.disk.bytes"]);
+    assert_eq!(wrong(layer(None, Some("10GiB"))), ["cache.disk.path"]);
+    assert_eq!(wrong(layer(Some(""), Some("1"))), ["cache.disk.bytes", "cache.disk.path"]);
+}
+
+#[test]
 fn a_file_names_nothing_unknown_and_errors_say_where() {
     for (text, expected) in [
         ("location: a\nlokation: b\n", "lokation"),

@@ -35,7 +35,7 @@ fn bench(change: impl FnOnce(&mut v1::DistributionConfig)) -> Bench {
     let limits = Limits { memory_bytes: 1 << 20, object_bytes_max: 1 << 16 };
     let identity = Identity { pseudonym: "headland-test".into() };
     let clock = Clock::manual(NOW);
-    let shared = Shared::new(limits, 1, identity, clock.clone(), runtime.handle().clone());
+    let shared = Shared::new(limits, None, 1, identity, clock.clone(), runtime.handle().clone());
     let origin = |id: &str| v1::Origin {
         id: id.into(),
         kind: Some(v1::origin::Kind::Custom(v1::CustomOrigin {
@@ -139,7 +139,7 @@ impl Bench {
             ..Unpacked::sample(now, Duration::ZERO)
         };
         let object = Object::new(head.pack(), &[Bytes::from_static(b"abc")], 3);
-        self.explainer.shared.cache.memory.insert(key, Arc::new(object), now);
+        self.explainer.shared.cache.insert(key, Arc::new(object), now);
     }
 }
 
@@ -431,7 +431,7 @@ fn what_has_to_be_validated_says_why() {
     let edge = bench(rfc9111);
     edge.store(&[], 200, &[("cache-control", "max-age=60"), ("cache-groups", "\"g\"")]);
     let key = key_of(&edge);
-    edge.explainer.shared.cache.invalidations.invalidate_uri(&key);
+    drop(edge.explainer.shared.cache.invalidations.invalidate_uri(&key));
     // It has no validator.
     let told = edge.ask("GET /a", &[]);
     check(&told, Verdict::Miss, "invalidated");

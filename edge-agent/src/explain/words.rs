@@ -13,6 +13,10 @@ use crate::{
 pub(super) const OPTIONS: &str =
     "its Max-Forwards lets it go no further than this edge, which says what methods it allows";
 
+/// Of one that would have to wait for the disk first.
+pub(super) const ON_DISK: &str =
+    "what is stored for it is on disk only, and is being read; ask again in a moment";
+
 /// Why a request is refused.
 pub(super) fn refusal(refusal: Refusal) -> &'static str {
     match refusal {

@@ -37,6 +37,8 @@ pub(crate) struct Grounds<'a> {
     pub(crate) now: Timestamp,
     /// Whether looking at what is stored counts as a use of it.
     pub(crate) counts_as_use: bool,
+    /// Whether what is on disk alone may still be brought to memory.
+    pub(crate) may_load: bool,
 }
 
 /// Somebody who wants to know how far a request came, refused or not.
@@ -87,6 +89,8 @@ pub(crate) enum Decision<'a> {
 pub(crate) enum Act {
     /// An OPTIONS that goes no further, answered with the methods that are allowed.
     Options(MethodSet),
+    /// There is something on disk that memory does not have: it is to be brought there, and the request considered again.
+    Load,
     /// To the origin, past the cache.
     Past(Past),
     /// Answered with what was found.
@@ -180,6 +184,9 @@ pub(crate) fn decide<'a, B>(
     let (id, query) = (&place.distribution.id, place.query.as_deref());
     let uri = key::write(key, id, policy, place.path, query, &place.host, headers);
     let found = lookup::look(grounds, key, uri, &directives, headers);
+    if grounds.may_load && found.all().is_empty() && grounds.cache.is_on_disk(key) {
+        return Ok(Decision::For(place, Act::Load));
+    }
     witness.found(key, &found);
     let looked = |found| Looked { uri, directives, found };
     let act = match found.usable() {

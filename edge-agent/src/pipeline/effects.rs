@@ -1,5 +1,7 @@
 //! Effects: what a request that changes something means for what is stored (RFC 9111 section 4.4, RFC 9875 section 3).
 
+use std::sync::Arc;
+
 use headland_proto::model::Semantics;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use url::Url;
@@ -20,7 +22,7 @@ const ALSO_CHANGED: [HeaderName; 2] = [header::LOCATION, header::CONTENT_LOCATIO
 
 impl Worker {
     /// Invalidates what the answer to an unsafe request shows to have changed. With CloudFront semantics nothing is.
-    pub(super) fn invalidate_by<B>(
+    pub(super) async fn invalidate_by<B>(
         &self,
         errand: &Errand,
         request: &Request<B>,
@@ -35,27 +37,30 @@ impl Worker {
         let invalidations = &self.cache.invalidations;
         let mut uri = Vec::new();
         let scope = self.write_uri(errand, &errand.path, errand.query.as_deref(), &mut uri);
-        invalidations.invalidate_uri(&uri);
-        self.metrics.invalidations.add(1);
+        let mut invalidated = vec![invalidations.invalidate_uri(&uri)];
         for group in groups::invalidated(response) {
-            invalidations.invalidate_group(&uri[..scope], &group);
-            self.metrics.invalidations.add(1);
+            invalidated.push(invalidations.invalidate_group(&uri[..scope], &group));
         }
         let authority = request.headers().get(header::HOST).and_then(|h| h.to_str().ok());
         let authority = request.uri().authority().map(http::uri::Authority::as_str).or(authority);
-        let Some(base) = authority.and_then(|a| Url::parse(&format!("http://{a}{}", errand.path)).ok())
-        else {
-            return;
-        };
-        for name in &ALSO_CHANGED {
-            let reference = response.get(name).and_then(|value| value.to_str().ok());
-            if let Some(target) =
-                reference.and_then(|r| same_origin(&base, &name_of(&errand.behavior.origin), r))
-            {
-                let mut uri = Vec::new();
-                self.write_uri(errand, target.path(), target.query(), &mut uri);
-                invalidations.invalidate_uri(&uri);
-                self.metrics.invalidations.add(1);
+        let base = authority.and_then(|a| Url::parse(&format!("http://{a}{}", errand.path)).ok());
+        let origin = name_of(&errand.behavior.origin);
+        let also_changed = base.iter().flat_map(|base| {
+            let named = ALSO_CHANGED.iter().filter_map(|name| response.get(name)?.to_str().ok());
+            named.filter_map(|reference| same_origin(base, &origin, reference))
+        });
+        for target in also_changed {
+            let mut uri = Vec::new();
+            self.write_uri(errand, target.path(), target.query(), &mut uri);
+            invalidated.push(invalidations.invalidate_uri(&uri));
+        }
+        self.metrics.invalidations.add(invalidated.len() as u64);
+        if invalidations.has_journal() {
+            // It counts already; whoever has seen the answer may rely on it after a crash, too.
+            let cache = Arc::clone(&self.cache);
+            let kept = self.background.spawn_blocking(move || cache.invalidations.keep(&invalidated)).await;
+            if kept.is_err() {
+                tracing::error!("failed to note an invalidation");
             }
         }
     }

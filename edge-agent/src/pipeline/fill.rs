@@ -174,7 +174,7 @@ impl Worker {
             && !reason.is_the_requests()
             && let Some(superseded) = &filling.selected
         {
-            self.cache.memory.replace(&filling.key, superseded, None);
+            self.cache.replace(&filling.key, superseded, None, now);
         }
         filling.leader.decide(Outcome::Alone);
         starter.tell(Begun::Alone { alone: Box::new(alone), why: reason });
@@ -271,7 +271,7 @@ impl Worker {
                 }
                 _ => {
                     let key = Arc::clone(&filling.key);
-                    self.cache.memory.insert(key, Arc::clone(&object), self.clock.now());
+                    self.cache.insert(key, Arc::clone(&object), self.clock.now());
                 }
             }
             body.settle(object);

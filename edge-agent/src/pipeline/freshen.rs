@@ -72,9 +72,10 @@ impl Worker {
         match freshened.stored {
             Some((object, shareable)) => {
                 if same_variant {
-                    self.cache.memory.replace(&filling.key, old, Some(Arc::clone(&object)));
+                    let (key, new) = (&filling.key, Some(Arc::clone(&object)));
+                    self.cache.replace(key, old, new, timing.response);
                 } else {
-                    self.cache.memory.insert(Arc::clone(&filling.key), Arc::clone(&object), timing.response);
+                    self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), timing.response);
                 }
                 if shareable {
                     self.cache.uncacheable.forget(filling.leader.key());
@@ -86,7 +87,7 @@ impl Worker {
             }
             None => {
                 if !freshened.is_the_requests {
-                    self.cache.memory.replace(&filling.key, old, None);
+                    self.cache.replace(&filling.key, old, None, timing.response);
                 }
                 filling.leader.decide(Outcome::Alone);
             }
@@ -145,6 +146,6 @@ impl Worker {
         head.terms.hold_until = now.after(hold);
         head.terms.held_for = failing;
         let held = Arc::new(old.with_head(head.pack()));
-        self.cache.memory.replace(&filling.key, old, Some(held));
+        self.cache.hold(&filling.key, old, held);
     }
 }

@@ -202,7 +202,7 @@ impl Worker {
                 combined
             }
         };
-        self.cache.memory.insert(Arc::clone(key), Arc::new(object), now);
+        self.cache.insert(Arc::clone(key), Arc::new(object), now);
     }
 }
 

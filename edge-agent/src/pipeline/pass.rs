@@ -64,7 +64,7 @@ impl Worker {
                 }
             }
         }
-        self.invalidate_by(errand, &asking.request, head.status(), head.headers());
+        self.invalidate_by(errand, &asking.request, head.status(), head.headers()).await;
         Ok(self.alone(errand, alone, Handling::forwarded(forward), asking))
     }
 
@@ -139,7 +139,7 @@ impl Worker {
             },
         };
         if !still_good {
-            self.cache.memory.replace(&slot.key, &old, None);
+            self.cache.replace(&slot.key, &old, None, timing.response);
             return match not_modified {
                 // About something that is not stored: no answer to this viewer.
                 true => self.pass(errand, asking, forward, None).await,
@@ -152,7 +152,7 @@ impl Worker {
         let stored = freshened.stored.map(|(object, _)| object);
         let handling = Handling { fwd_status: Some(status), stored: stored.is_some(), ..handling };
         if !freshened.is_the_requests {
-            self.cache.memory.replace(&slot.key, &old, stored);
+            self.cache.replace(&slot.key, &old, stored, timing.response);
         }
         Ok(self.stored_for(&freshened.own, handling, &asking))
     }

@@ -7,7 +7,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::durable;
+use crate::durable;
 
 const FILE: &str = "edge-id";
 

@@ -12,7 +12,7 @@ use headland_proto::v1;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use super::durable;
+use crate::durable;
 
 #[cfg(test)]
 mod tests;

@@ -101,7 +101,7 @@ mod tests {
             Identity { edge_id: "e".into(), location: "fra1".into(), viewer_url: "http://e:8080".into() };
         let limits = crate::cache::Limits { memory_bytes: 1 << 20, object_bytes_max: 1 << 10 };
         let metrics = Arc::new(Metrics::default());
-        let cache = Arc::new(Cache::new(limits, metrics.shared()));
+        let cache = Arc::new(Cache::new(limits, None, metrics.shared()));
         let origin_problems = Arc::default();
         Sources { identity, cache, metrics, origin_problems, started: Instant::now() }
     }

@@ -75,13 +75,13 @@ fn imports_are_read_from_groups_and_single_lines() {
 #[test]
 fn routing_cache_and_origin_meet_only_in_the_pipeline() {
     check("routing", &[]);
-    check("cache", &["clock", "closed", "end_to_end", "error_chain", "metrics"]);
+    check("cache", &["clock", "closed", "durable", "end_to_end", "error_chain", "metrics"]);
     check("origin", &["clock", "end_to_end", "error_chain"]);
 }
 
 #[test]
 fn sync_puts_in_force_and_reports_but_never_serves() {
-    check("sync", &["cache", "config", "error_chain", "metrics", "origin_problems", "routing"]);
+    check("sync", &["cache", "config", "durable", "error_chain", "metrics", "origin_problems", "routing"]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod origin_faults;
 mod debug;
 // What stands around bodies: expectations and trailers.
 mod messages;
+// What outlives memory, and restarts.
+mod disk_tier;
 // Hits that are answered at once, among requests that are not.
 mod quick;
 // Requests and connections that are not as they should be.

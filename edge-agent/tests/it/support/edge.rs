@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use headland_edge_agent::{
-    cache::Limits,
+    cache::{Limits, disk, tiers::DiskTier},
     clock::{Clock, Timestamp},
     origin::request::Identity,
     pipeline::Shared,
@@ -21,6 +21,9 @@ pub(crate) const HOST: &str = "cdn.test";
 /// Workers of a test's edge.
 pub(crate) const WORKERS: usize = 2;
 
+/// Size of a test's disk tier.
+const DISK_BYTES: u64 = disk::BYTES_MIN;
+
 /// A running edge; it stops when it is dropped.
 pub(crate) struct Edge {
     pub(crate) address: SocketAddr,
@@ -35,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) memory_bytes: u64,
     pub(crate) object_bytes_max: u64,
     pub(crate) patience: Patience,
+    /// Where the disk tier is, if there is one.
+    pub(crate) disk: Option<std::path::PathBuf>,
 }
 
 impl Default for Options {
@@ -47,6 +52,7 @@ impl Default for Options {
                 idle: Duration::from_secs(60),
                 write: Duration::from_secs(60),
             },
+            disk: None,
         }
     }
 }
@@ -109,8 +115,17 @@ impl Edge {
         let limits =
             Limits { memory_bytes: options.memory_bytes, object_bytes_max: options.object_bytes_max };
         let identity = Identity { pseudonym: "headland-test".into() };
-        let shared =
-            Arc::new(Shared::new(limits, WORKERS, identity, clock.clone(), background.handle().clone()));
+        let disk = options.disk.map(|path| {
+            loop {
+                match DiskTier::open(path.clone(), DISK_BYTES, &clock) {
+                    // One that was there before is on its way out.
+                    Err(disk::OpenError::Locked(_)) => std::thread::yield_now(),
+                    opened => break opened.expect("a disk tier"),
+                }
+            }
+        });
+        let handle = background.handle().clone();
+        let shared = Arc::new(Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle));
         let sockets = listener::bind(([127, 0, 0, 1], 0).into(), WORKERS).expect("bind");
         let address = sockets[0].local_addr().expect("address");
         let limits =
@@ -133,10 +148,20 @@ impl Edge {
         self.shared.routing.publish(Table::new([Arc::new(distribution)]));
     }
 
+    /// Ends without a clean stop of the disk tier, as `kill -9` would.
+    pub(crate) fn crash(mut self) {
+        if let Some(workers) = self.workers.take() {
+            workers.stop();
+        }
+    }
+
     /// Stops the workers as SIGTERM would.
     pub(crate) fn stop(&mut self) {
         if let Some(workers) = self.workers.take() {
             workers.stop();
+            if let Some(disk) = &self.shared.cache.disk {
+                assert!(disk.stop(Duration::from_secs(10)), "the disk tier stops in time");
+            }
         }
     }
 }

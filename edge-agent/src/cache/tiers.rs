@@ -1,0 +1,212 @@
+//! Memory and disk as one cache: what is put into memory is written to the disk as well, and what only the disk has comes back to
+//! memory when it is asked for.
+//!
+//! The disk keeps whole objects of up to a block. One record is one response; responses of one key have one name, and differ in
+//! the tag, which stands for what they vary by.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Cache,
+    disk::{
+        BODY_BYTES_MAX, Disk, DiskConfig, Located, META_BYTES_MAX, Name, OpenError, Part, ReadError, Record,
+    },
+    invalidation::Invalidations,
+    memory::Change,
+    object::{Object, encoded},
+    variants::Variants,
+};
+use crate::clock::{Clock, Timestamp};
+
+/// The disk tier, and what makes invalidations outlive a restart with it.
+#[derive(Debug)]
+pub struct DiskTier {
+    pub(super) disk: Arc<Disk>,
+    pub(super) invalidations: Invalidations,
+}
+
+impl DiskTier {
+    /// Opens the disk tier in this directory, or makes one of this size.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, or another process uses it.
+    pub fn open(path: PathBuf, bytes: u64, clock: &Clock) -> Result<Self, OpenError> {
+        let disk = Disk::open(DiskConfig::new(path.clone(), bytes), clock.clone())?;
+        let invalidations = Invalidations::default();
+        let kept = invalidations.keep_in(&path, clock.now());
+        kept.map_err(|source| OpenError::Io { path, source })?;
+        Ok(Self { disk, invalidations })
+    }
+}
+
+/// The tag of a response that does not vary.
+const PLAIN: u64 = 0;
+/// What is over so soon is not worth writing.
+const KEPT_MIN: Duration = Duration::from_secs(2);
+
+impl Cache {
+    /// Stores an object beside the other variants of its key, in place of those it replaces.
+    pub fn insert(&self, key: Arc<[u8]>, object: Arc<Object>, now: Timestamp) {
+        let change = self.memory.insert(Arc::clone(&key), object, now);
+        self.follow(&key, change, now);
+    }
+
+    /// The origin failed: puts what knows of it where `old` is. The disk need not know.
+    pub fn hold(&self, key: &Arc<[u8]>, old: &Arc<Object>, held: Arc<Object>) {
+        let _ = self.memory.replace(key, old, Some(held));
+    }
+
+    /// Puts `new` where `old` is, or nothing. Does nothing if `old` has gone already.
+    pub fn replace(&self, key: &Arc<[u8]>, old: &Arc<Object>, new: Option<Arc<Object>>, now: Timestamp) {
+        let is_dropped = new.is_none();
+        let change = self.memory.replace(key, old, new);
+        match &self.disk {
+            // Even if memory has had to let go of it meanwhile.
+            Some(disk) if is_dropped => disk.remove(name(disk, key), Some(tag(old))),
+            _ => self.follow(key, change, now),
+        }
+    }
+
+    /// Does to the disk what was done to memory.
+    fn follow(&self, key: &[u8], change: Change, now: Timestamp) {
+        let Some(disk) = &self.disk else { return };
+        let name = name(disk, key);
+        let new_tag = change.come.as_deref().map(tag);
+        if new_tag == Some(PLAIN) {
+            // It replaces every variant, those that are not in memory included. One that is still on its way to the disk loses to it
+            // when both are loaded.
+            let variants = disk.find(name).into_iter().filter(|record| record.tag() != PLAIN);
+            variants.for_each(|record| disk.remove(name, Some(record.tag())));
+        }
+        for object in &change.gone {
+            let tag = tag(object);
+            if new_tag != Some(tag) {
+                disk.remove(name, Some(tag));
+            }
+        }
+        if let Some(object) = change.come {
+            write(disk, name, key, &object, now);
+        }
+        demote(disk, &change.evicted, now);
+    }
+
+    /// Whether the disk may have something under a key that memory does not. Never waits.
+    #[must_use]
+    pub fn is_on_disk(&self, key: &[u8]) -> bool {
+        self.disk.as_ref().is_some_and(|disk| !disk.find(name(disk, key)).is_empty())
+    }
+
+    /// Brings what the disk has under a key to memory. What cannot be read is as if it were not there.
+    pub async fn load(&self, key: &[u8], now: Timestamp) {
+        let Some(disk) = &self.disk else { return };
+        let mut read = Vec::new();
+        for located in disk.find(name(disk, key)) {
+            // What is in the page cache is here at once.
+            let record = match disk.read_resident(&located, Part::Whole) {
+                Err(ReadError::WouldBlock) => disk.read(&located, Part::Whole).await,
+                record => record,
+            };
+            read.extend(record.ok().map(|record| (located, record)));
+        }
+        self.take_up(disk, key, &read, now);
+    }
+
+    /// The same without ever waiting: does nothing, and says so, if the disk would have to be waited for.
+    pub fn load_resident(&self, key: &[u8], now: Timestamp) -> bool {
+        let Some(disk) = &self.disk else { return true };
+        let mut read = Vec::new();
+        for located in disk.find(name(disk, key)) {
+            match disk.read_resident(&located, Part::Whole) {
+                Err(ReadError::WouldBlock) => return false,
+                record => read.extend(record.ok().map(|record| (located, record))),
+            }
+        }
+        self.take_up(disk, key, &read, now);
+        true
+    }
+
+    /// Puts what was read into memory.
+    fn take_up(&self, disk: &Disk, key: &[u8], read: &[(Located, Record)], now: Timestamp) {
+        // What was removed while it was read is not to come back.
+        let still_there = disk.find(name(disk, key));
+        let is_there = |located: &Located| still_there.iter().any(|record| record.id() == located.id());
+        let still = read.iter().filter(|(located, _)| is_there(located));
+        let mut objects: Vec<_> =
+            still.filter_map(|(located, record)| Some((located, object_of(record, key)?))).collect();
+        // So that of two that exclude each other the later one wins.
+        objects.sort_by_key(|(_, object)| object.head.timing().request);
+        for (located, object) in objects {
+            disk.touch(located);
+            let change = self.memory.insert(key.into(), object, now);
+            demote(disk, &change.evicted, now);
+        }
+    }
+}
+
+/// Writes what memory has no room for, if the disk does not have it any more.
+fn demote(disk: &Disk, evicted: &[(Arc<[u8]>, Variants)], now: Timestamp) {
+    for (key, variants) in evicted {
+        let name = name(disk, key);
+        let records = disk.find(name);
+        for object in variants.as_slice() {
+            let tag = tag(object);
+            if !records.iter().any(|record| record.tag() == tag) {
+                write(disk, name, key, object, now);
+            }
+        }
+    }
+}
+
+fn name(disk: &Disk, key: &[u8]) -> Name {
+    let digest = Sha256::new().chain_update(disk.seed().0).chain_update(key).finalize();
+    let half = |at: usize| digest[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+    Name([half(0), half(8)])
+}
+
+/// What tells a response from others of its key: the values of the fields it varies by.
+fn tag(object: &Object) -> u64 {
+    let Some(vary) = object.head.vary() else { return PLAIN };
+    let mut digest = Sha256::new();
+    for (name, value) in vary.fields() {
+        digest.update(name.as_str());
+        // Neither names nor values can have these; a field that is not there is not one that is empty.
+        if let Some(value) = value {
+            digest.update("\r");
+            digest.update(value);
+        }
+        digest.update("\n");
+    }
+    let digest = digest.finalize();
+    digest[..8].try_into().map_or(PLAIN, u64::from_le_bytes).max(PLAIN + 1)
+}
+
+fn write(disk: &Disk, name: Name, key: &[u8], object: &Arc<Object>, now: Timestamp) {
+    let kept_until = object.head.kept_until();
+    let length = usize::try_from(object.body_bytes()).unwrap_or(usize::MAX);
+    // Parts are put together in memory until they are a whole.
+    let is_part = object.head.part().is_some();
+    if is_part || kept_until <= now.after(KEPT_MIN) || length > BODY_BYTES_MAX {
+        return;
+    }
+    let meta = encoded::encode(key, &object.head);
+    if meta.len() > META_BYTES_MAX {
+        return;
+    }
+    // A body of this size is of one piece.
+    let body = object.body_from(0).unwrap_or_default();
+    // What is not kept is counted by the disk.
+    let _ = disk.write(Record { name, tag: tag(object), kept_until, meta: Bytes::from(meta), body });
+}
+
+/// The object in a record, if it is of this key.
+fn object_of(record: &Record, key: &[u8]) -> Option<Arc<Object>> {
+    let (written_key, head) = encoded::decode(&record.meta)
+        .inspect_err(|error| tracing::warn!(%error, "a record of the disk cache is of no use"))
+        .ok()?;
+    let length = record.body.len() as u64;
+    let is_whole = head.content_length().is_none_or(|announced| announced == length);
+    (*written_key == *key && is_whole).then(|| Arc::new(Object::new(head, [&record.body], length)))
+}

@@ -1,0 +1,184 @@
+//! The disk tier behind a real edge: what is served after memory forgot it, after a restart, and what must not be.
+
+use std::{io::Write, path::Path, time::Duration};
+
+use headland_proto::v1;
+
+use crate::support::{
+    edge::{ALL_METHODS, Edge, Options, behavior, config, policy},
+    origin::{Origin, response},
+    viewer::{Response, get},
+};
+
+fn options(dir: &Path) -> Options {
+    Options { disk: Some(dir.to_owned()), ..Options::default() }
+}
+
+/// An edge on this directory whose disk tier has read its index.
+fn start(config: v1::DistributionConfig, options: Options) -> Edge {
+    let edge = Edge::start_with(config, options);
+    let disk = edge.shared.cache.disk.clone().expect("a disk tier");
+    while disk.is_loading() {
+        std::thread::yield_now();
+    }
+    edge
+}
+
+/// Waits until what was to be written is in the file.
+fn settled(edge: &Edge) {
+    let disk = edge.shared.cache.disk.clone().expect("a disk tier");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+    runtime.block_on(disk.settled());
+}
+
+/// Answers with a body that names the path and how often it was asked for.
+fn counting(headers: &'static str) -> Origin {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    Origin::start(move |request, stream| {
+        let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let body = format!("{} {n} {}", request.path(), request.header("x-kind").unwrap_or_default());
+        stream.write_all(response("200 OK", headers, &body).as_bytes()).is_ok()
+    })
+}
+
+fn is_hit(response: &Response) -> bool {
+    response.header("x-cache") == Some("Hit from headland")
+}
+
+#[test]
+fn objects_outlive_a_restart_with_their_age() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = counting("cache-control: max-age=600\r\netag: \"a\"");
+    let edge = start(config(origin.address), options(dir.path()));
+    let bodies: Vec<_> =
+        (0..50).map(|i| get(edge.address, &format!("/{i}"), &[]).text().to_owned()).collect();
+    let at = edge.clock.now();
+    drop(edge);
+    let edge = start(config(origin.address), options(dir.path()));
+    // Clocks held by hand begin at the time of the machine.
+    let age = edge.clock.now().since(at).as_secs();
+    for (i, body) in bodies.iter().enumerate() {
+        let again = get(edge.address, &format!("/{i}"), &[]);
+        assert!(is_hit(&again), "{i}: {:?}", again.header("cache-status"));
+        assert_eq!(again.text(), body);
+        let said: u64 = again.header("age").expect("age").parse().expect("number");
+        assert!(said.abs_diff(age) <= 1, "{said} {age}");
+    }
+    assert_eq!(origin.requests(), 50);
+    edge.clock.advance(Duration::from_secs(601));
+    let later = get(edge.address, "/0", &[]);
+    assert!(!is_hit(&later) && origin.requests() == 51);
+    let validated = origin.received().pop().expect("a request");
+    assert_eq!(validated.header("if-none-match"), Some("\"a\""));
+}
+
+#[test]
+fn what_memory_has_no_room_for_comes_from_disk() {
+    let dir = tempfile::tempdir().expect("directory");
+    let body = "x".repeat(100_000);
+    let whole = response("200 OK", "cache-control: max-age=600", &body);
+    let origin = Origin::start(move |_, stream| stream.write_all(whole.as_bytes()).is_ok());
+    let options = Options { memory_bytes: 2 << 20, object_bytes_max: 200_000, ..options(dir.path()) };
+    let edge = start(config(origin.address), options);
+    for i in 0..100 {
+        assert_eq!(get(edge.address, &format!("/{i}"), &[]).body.len(), body.len());
+        settled(&edge);
+    }
+    assert!(edge.shared.cache.memory.objects() < 30, "{}", edge.shared.cache.memory.objects());
+    for i in 0..100 {
+        let again = get(edge.address, &format!("/{i}"), &[]);
+        assert!(is_hit(&again) && again.text() == body, "{i}: {:?}", again.header("cache-status"));
+    }
+    assert_eq!(origin.requests(), 100);
+}
+
+#[test]
+fn variants_come_back_all_together() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = counting("cache-control: max-age=600\r\nvary: x-kind");
+    let edge = start(config(origin.address), options(dir.path()));
+    let of =
+        |edge: &Edge, kind: &str| get(edge.address, "/a", &[&format!("x-kind: {kind}")]).text().to_owned();
+    let bodies = ["a", "b", "c"].map(|kind| of(&edge, kind));
+    drop(edge);
+    let edge = start(config(origin.address), options(dir.path()));
+    assert_eq!(["a", "b", "c"].map(|kind| of(&edge, kind)), bodies);
+    assert_eq!(origin.requests(), 3);
+    assert_eq!(of(&edge, "d"), "/a 3 d");
+}
+
+#[test]
+fn an_unsafe_request_counts_after_a_crash() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = counting("cache-control: max-age=600");
+    let mut config = config(origin.address);
+    behavior(&mut config).allowed_methods = ALL_METHODS.map(String::from).to_vec();
+    let edge = start(config.clone(), options(dir.path()));
+    assert_eq!(get(edge.address, "/a", &[]).text(), "/a 0 ");
+    assert_eq!(get(edge.address, "/b", &[]).text(), "/b 1 ");
+    settled(&edge);
+    let mut viewer = crate::support::viewer::Viewer::connect(edge.address);
+    viewer.send("POST", "/a", &[], b"x");
+    assert_eq!(viewer.response(false).status, 200);
+    edge.crash();
+    let edge = start(config, options(dir.path()));
+    assert!(is_hit(&get(edge.address, "/b", &[])));
+    assert_eq!(get(edge.address, "/a", &[]).text(), "/a 3 ");
+}
+
+#[test]
+fn what_was_replaced_does_not_come_back() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = counting("cache-control: max-age=10");
+    let edge = start(config(origin.address), options(dir.path()));
+    assert_eq!(get(edge.address, "/a", &[]).text(), "/a 0 ");
+    edge.clock.advance(Duration::from_secs(15));
+    assert_eq!(get(edge.address, "/a", &[]).text(), "/a 1 ");
+    settled(&edge);
+    edge.crash();
+    let edge = start(config(origin.address), options(dir.path()));
+    let again = get(edge.address, "/a", &[]);
+    assert_eq!(again.text(), "/a 1 ", "{:?}", again.header("cache-status"));
+}
+
+#[test]
+fn only_if_cached_and_explain_know_what_is_on_disk() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = counting("cache-control: max-age=600");
+    let edge = start(config(origin.address), options(dir.path()));
+    let body = get(edge.address, "/a", &[]).text().to_owned();
+    get(edge.address, "/b", &[]);
+    drop(edge);
+    let edge = start(config(origin.address), options(dir.path()));
+    assert_eq!(get(edge.address, "/a", &["cache-control: only-if-cached"]).text(), body);
+    assert_eq!(get(edge.address, "/c", &["cache-control: only-if-cached"]).status, 504);
+    let request = v1::ExplainRequest {
+        host: crate::support::edge::HOST.into(),
+        path: "/b".into(),
+        ..Default::default()
+    };
+    let told = loop {
+        let told = headland_edge_agent::explain::explain(&edge.shared, &request);
+        // Where its pages are not in memory it takes a moment.
+        if told.reason != "on-disk" {
+            break told;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(told.verdict(), v1::explanation::Verdict::Hit, "{told:?}");
+    assert_eq!(origin.requests(), 2);
+}
+
+#[test]
+fn with_cloudfront_semantics_the_disk_serves_as_well() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = counting("");
+    let mut config = config(origin.address);
+    policy(&mut config).semantics = v1::cache_policy::Semantics::Cloudfront.into();
+    let edge = start(config.clone(), options(dir.path()));
+    let body = get(edge.address, "/a", &[]).text().to_owned();
+    drop(edge);
+    let edge = start(config, options(dir.path()));
+    assert_eq!(get(edge.address, "/a", &[]).text(), body);
+    assert_eq!(origin.requests(), 1);
+}
