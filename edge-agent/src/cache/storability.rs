@@ -104,12 +104,16 @@ pub struct Storable {
     pub groups: Box<[Box<str>]>,
 }
 
+/// What no response can be sent without: they belong to the message, not to one viewer.
+const NEVER_TAKEN_OUT: [HeaderName; 2] = [header::CONTENT_LENGTH, header::DATE];
+
 impl Storable {
     /// Takes the fields that are not kept out of the headers; what they were with them, if there are any such fields.
     #[must_use]
     pub fn take_out(&self, headers: &mut HeaderMap) -> Option<HeaderMap> {
         let all = (!self.fields_not_kept.is_empty()).then(|| headers.clone());
-        self.fields_not_kept.iter().for_each(|name| _ = headers.remove(name));
+        let names = self.fields_not_kept.iter().filter(|name| !NEVER_TAKEN_OUT.contains(name));
+        names.for_each(|name| _ = headers.remove(name));
         all
     }
 

@@ -35,7 +35,8 @@ impl Worker {
         let nothing_asked = RequestDirectives::default();
         let found = lookup::look(self.grounds(now), &key, uri, &nothing_asked, &HeaderMap::new());
         let (object, None) = found.usable()? else { return None };
-        if object.head.vary().is_some() {
+        // Which of several it is depends on more than the target.
+        if found.all().iter().any(|stored| stored.head.vary().is_some()) {
             return None;
         }
         self.metrics.requests.add(1);

@@ -93,7 +93,10 @@ impl Http1 {
                 self.received.extend_from_slice(&came[used..]);
             } else {
                 self.received.extend_from_slice(came);
-                self.take_received();
+                // Without the end of a line there is no end of a head: who sends byte by byte is not read anew with each.
+                if came.contains(&b'\n') || self.received.len() >= HEAD_BYTES_MAX {
+                    self.take_received();
+                }
             }
             if !matches!(self.stage, Stage::Reading) {
                 return Poll::Ready(Ok(true));
@@ -131,7 +134,7 @@ impl Http1 {
                 return bytes.len();
             }
         };
-        self.gate.give(&bytes[..length]);
+        self.gate.give(&bytes[..length], bytes.len() > length);
         self.stage = Stage::Hyper;
         length
     }
@@ -160,7 +163,12 @@ impl Future for Http1 {
         let this = &mut *self;
         loop {
             match &mut this.stage {
-                Stage::Reading if this.draining => return Poll::Ready(Ok(())),
+                Stage::Reading if this.draining && this.received.is_empty() => return Poll::Ready(Ok(())),
+                Stage::Reading if this.draining => {
+                    // hyper knows when a request that has begun is to be waited for.
+                    this.gate.give_over(&std::mem::take(&mut this.received));
+                    this.stage = Stage::Hyper;
+                }
                 Stage::Reading => {
                     if !ready!(this.poll_read(cx))? {
                         return Poll::Ready(Ok(()));

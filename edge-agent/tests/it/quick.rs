@@ -112,6 +112,109 @@ fn requests_that_come_together_are_answered_in_turn() {
     assert_eq!(viewer.request("GET", "/10", &[]).text(), text(10));
 }
 
+/// The same request, one that hyper answers, so often that it does not fit into one read.
+#[test]
+fn more_requests_than_one_read_has_are_all_answered() {
+    let origin = sized();
+    let edge = Edge::start(config(origin.address));
+    get(edge.address, "/10", &[]);
+    let request = format!("GET /10 HTTP/1.1\r\nhost: {HOST}\r\n{NOT_PLAIN}\r\n\r\n");
+    let mut viewer = Viewer::connect(edge.address);
+    viewer.raw(request.repeat(2000).as_bytes());
+    for n in 0..2000 {
+        assert_eq!(viewer.response(false).text(), text(10), "{n}");
+    }
+    assert_eq!(viewer.request("GET", "/10", &[]).text(), text(10));
+}
+
+/// An origin that answers a request for `/held` when it is told to.
+fn holding() -> (Origin, std::sync::mpsc::Sender<()>) {
+    let (release, held) = std::sync::mpsc::channel();
+    let held = std::sync::Mutex::new(held);
+    let origin = Origin::start(move |request, stream| {
+        if request.path() == "/held" {
+            held.lock().expect("lock").recv().expect("told");
+        }
+        let body = format!("{} of {} bytes", request.line, request.body.len());
+        stream.write_all(response("200 OK", "cache-control: max-age=60", &body).as_bytes()).is_ok()
+    });
+    (origin, release)
+}
+
+/// What comes behind a request that is under way is read by whoever reads its beginning.
+#[test]
+fn a_request_that_is_cut_behind_one_under_way_is_put_together() {
+    for (first, second, expected) in [
+        ("GET /b HT", "TP/1.1\r\nhost: cdn.test\r\n\r\n", "GET /b HTTP/1.1 of 0 bytes"),
+        (
+            "POST /p HTTP/1.1\r\nhost: cdn.test\r\ncontent-length: 41\r\n\r\n",
+            "GET /admin HTTP/1.1\r\nhost: cdn.test\r\n\r\n\r\n",
+            "POST /p HTTP/1.1 of 41 bytes",
+        ),
+    ] {
+        let (origin, release) = holding();
+        let mut config = patient(&origin);
+        behavior(&mut config).allowed_methods = ALL_METHODS.map(String::from).to_vec();
+        let edge = Edge::start(config);
+        let mut viewer = Viewer::connect(edge.address);
+        viewer.raw(format!("GET /held HTTP/1.1\r\nhost: {HOST}\r\n\r\n{first}").as_bytes());
+        while origin.requests() == 0 {
+            std::thread::yield_now();
+        }
+        viewer.raw(second.as_bytes());
+        // Another request on the same workers shows that they have seen what came.
+        for _ in 0..4 {
+            get(edge.address, "/other", &[]);
+        }
+        release.send(()).expect("waiting");
+        assert_eq!(viewer.response(false).text(), "GET /held HTTP/1.1 of 0 bytes");
+        assert_eq!(viewer.response(false).text(), expected);
+        let asked: Vec<_> = origin.received().iter().map(|r| r.path().to_owned()).collect();
+        assert!(!asked.contains(&"/admin".to_owned()), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_viewer_who_has_said_all_gets_all_answers() {
+    let origin = sized();
+    let edge = Edge::start(config(origin.address));
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\n\r\n");
+    let mut viewer = Viewer::connect(edge.address);
+    viewer.raw(["/10", "/11"].map(request).concat().as_bytes());
+    viewer.end();
+    assert_eq!(viewer.response(false).text(), text(10));
+}
+
+/// Fields for one viewer are taken out of what is stored, but not those that a message cannot do without.
+#[test]
+fn a_validated_object_keeps_its_length_whatever_the_origin_names() {
+    let origin = Origin::start(|request, stream| {
+        let answer = match request.header("if-none-match") {
+            None => response(
+                "200 OK",
+                "cache-control: max-age=1, no-cache=\"content-length, date\"\r\netag: \"a\"",
+                "hello",
+            ),
+            Some(_) => "HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\n\
+                        cache-control: max-age=60, no-cache=\"content-length, date\"\r\n\r\n"
+                .to_owned(),
+        };
+        stream.write_all(answer.as_bytes()).is_ok()
+    });
+    let edge = Edge::start(config(origin.address));
+    get(edge.address, "/a", &[]);
+    edge.clock.advance(std::time::Duration::from_secs(2));
+    get(edge.address, "/a", &[]);
+    assert_eq!(origin.requests(), 2);
+    let mut viewer = Viewer::connect(edge.address);
+    for _ in 0..2 {
+        let hit = viewer.request("GET", "/a", &[]);
+        assert_eq!((hit.text(), hit.header("content-length")), ("hello", Some("5")));
+        assert!(hit.header("date").is_some());
+    }
+    assert_eq!(quick_hits(&edge), 2);
+}
+
 #[test]
 fn a_request_that_comes_byte_by_byte_is_answered() {
     let origin = sized();

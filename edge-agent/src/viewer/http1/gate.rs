@@ -26,6 +26,8 @@ pub(crate) struct Gate {
     pub(crate) io: RefCell<ViewerIo>,
     /// Bytes that hyper has not taken yet.
     given: RefCell<BytesMut>,
+    /// Whether there are bytes behind what was given, which are not hyper's yet. Until they are, nothing may be read past them.
+    behind: Cell<bool>,
     /// Heads given that have not become requests.
     heads: Cell<usize>,
     /// Requests whose answers hyper has not had to the end.
@@ -42,6 +44,7 @@ impl Gate {
         Rc::new(Self {
             io: RefCell::new(io),
             given: RefCell::default(),
+            behind: Cell::default(),
             heads: Cell::default(),
             unanswered: Cell::default(),
             unflushed: Cell::default(),
@@ -50,14 +53,16 @@ impl Gate {
         })
     }
 
-    /// Gives hyper the head of one request that has no body.
-    pub(crate) fn give(&self, head: &[u8]) {
+    /// Gives hyper the head of one request that has no body. `behind`: whether more bytes have come after it.
+    pub(crate) fn give(&self, head: &[u8], behind: bool) {
+        self.behind.set(behind);
         self.given.borrow_mut().extend_from_slice(head);
         self.heads.set(self.heads.get() + 1);
     }
 
     /// Gives hyper these bytes, and all that follow on this connection.
     pub(crate) fn give_over(&self, bytes: &[u8]) {
+        self.behind.set(false);
         self.given.borrow_mut().extend_from_slice(bytes);
         self.hypers.set(true);
     }
@@ -95,8 +100,8 @@ impl Read for HyperIo {
                 return Poll::Ready(Ok(()));
             }
         }
-        if gate.awaits_nothing() {
-            // Whoever gives the next head polls hyper as well.
+        if gate.behind.get() || gate.awaits_nothing() {
+            // Whoever gives the next head polls hyper as well; and a head that was given has no body to wait for.
             return Poll::Pending;
         }
         let result = ready!(Pin::new(&mut *gate.io.borrow_mut()).poll_read(cx, buf));

@@ -72,6 +72,11 @@ impl Viewer {
         self.stream.write_all(bytes).is_ok()
     }
 
+    /// Has nothing more to say.
+    pub(crate) fn end(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).expect("shutdown");
+    }
+
     /// The next response; `head_only` if it answers a HEAD.
     pub(crate) fn response(&mut self, head_only: bool) -> Response {
         self.try_response(head_only).expect("a response")
