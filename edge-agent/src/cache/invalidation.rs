@@ -12,7 +12,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -53,6 +53,7 @@ pub struct Invalidations {
     /// One at a time: a barrier that is put in place of another would count as forgotten.
     raising: Mutex<()>,
     journal: Mutex<Option<Journal>>,
+    has_journal: AtomicBool,
     hasher: foldhash::quality::RandomState,
 }
 
@@ -88,6 +89,7 @@ impl Invalidations {
             floor,
             raising: Mutex::default(),
             journal: Mutex::default(),
+            has_journal: AtomicBool::default(),
             hasher: foldhash::quality::RandomState::default(),
         }
     }
@@ -105,13 +107,14 @@ impl Invalidations {
     pub(crate) fn keep_in(&self, dir: &Path, now: Timestamp) -> io::Result<()> {
         let (journal, content) = Journal::open(dir, now)?;
         self.floor.fetch_max(content.base, Ordering::AcqRel);
-        self.current.fetch_max(content.base, Ordering::AcqRel);
         for Raised { barrier, subject } in content.raised {
             if let Some((place, group)) = parse_subject(&subject) {
                 self.put(self.hash(place, group), barrier);
             }
         }
+        self.current.fetch_max(content.start, Ordering::AcqRel);
         *self.journal.lock() = Some(journal);
+        self.has_journal.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -148,7 +151,7 @@ impl Invalidations {
     /// Whether what is invalidated is to be [kept](Self::keep).
     #[must_use]
     pub fn has_journal(&self) -> bool {
-        self.journal.lock().is_some()
+        self.has_journal.load(Ordering::Acquire)
     }
 
     /// Writes what was invalidated to the journal, if there is one. Blocks for the time of a small write. If that fails, all that is
@@ -163,6 +166,7 @@ impl Invalidations {
                 tracing::error!(%error, "failed to remove the journal of invalidations; remove the disk cache before the next start");
             }
             *journal = None;
+            self.has_journal.store(false, Ordering::Release);
         }
     }
 

@@ -7,7 +7,9 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use http::StatusCode;
 use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
 
 use super::{
     Cache,
@@ -44,6 +46,10 @@ impl DiskTier {
 
 /// The tag of a response that does not vary.
 const PLAIN: u64 = 0;
+/// A viewer waits for the disk at most this long.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
+/// A response that came later than this from now was stored by a clock that was wrong.
+const FUTURE_MAX: Duration = Duration::from_secs(60);
 /// What is over so soon is not worth writing.
 const KEPT_MIN: Duration = Duration::from_secs(2);
 
@@ -87,10 +93,20 @@ impl Cache {
                 disk.remove(name, Some(tag));
             }
         }
-        if let Some(object) = change.come {
-            write(disk, name, key, &object, now);
+        if let Some(object) = change.come
+            && !write(disk, name, key, &object, now)
+        {
+            // What it has replaced in memory must not come back from disk, be it still on its way there.
+            disk.remove(name, new_tag);
         }
         demote(disk, &change.evicted, now);
+    }
+
+    /// Drops what the disk may have under a key and has not yet found, since the start: something else has taken its place.
+    pub fn drop_unread(&self, key: &[u8]) {
+        if let Some(disk) = self.disk.as_ref().filter(|disk| disk.is_loading()) {
+            disk.remove(name(disk, key), None);
+        }
     }
 
     /// Whether the disk may have something under a key that memory does not. Never waits.
@@ -106,7 +122,11 @@ impl Cache {
         for located in disk.find(name(disk, key)) {
             // What is in the page cache is here at once.
             let record = match disk.read_resident(&located, Part::Whole) {
-                Err(ReadError::WouldBlock) => disk.read(&located, Part::Whole).await,
+                Err(ReadError::WouldBlock) => {
+                    let read = timeout(READ_TIMEOUT, disk.read(&located, Part::Whole)).await;
+                    // A disk that hangs is a miss: the origin may be quicker.
+                    read.unwrap_or(Err(ReadError::Busy))
+                }
                 record => record,
             };
             read.extend(record.ok().map(|record| (located, record)));
@@ -135,7 +155,7 @@ impl Cache {
         let is_there = |located: &Located| still_there.iter().any(|record| record.id() == located.id());
         let still = read.iter().filter(|(located, _)| is_there(located));
         let mut objects: Vec<_> =
-            still.filter_map(|(located, record)| Some((located, object_of(record, key)?))).collect();
+            still.filter_map(|(located, record)| Some((located, object_of(record, key, now)?))).collect();
         // So that of two that exclude each other the later one wins.
         objects.sort_by_key(|(_, object)| object.head.timing().request);
         for (located, object) in objects {
@@ -154,7 +174,8 @@ fn demote(disk: &Disk, evicted: &[(Arc<[u8]>, Variants)], now: Timestamp) {
         for object in variants.as_slice() {
             let tag = tag(object);
             if !records.iter().any(|record| record.tag() == tag) {
-                write(disk, name, key, object, now);
+                // What is not kept is counted by the disk.
+                let _ = write(disk, name, key, object, now);
             }
         }
     }
@@ -183,30 +204,35 @@ fn tag(object: &Object) -> u64 {
     digest[..8].try_into().map_or(PLAIN, u64::from_le_bytes).max(PLAIN + 1)
 }
 
-fn write(disk: &Disk, name: Name, key: &[u8], object: &Arc<Object>, now: Timestamp) {
+/// Has an object written, if it is one for the disk and the disk takes it.
+fn write(disk: &Disk, name: Name, key: &[u8], object: &Arc<Object>, now: Timestamp) -> bool {
     let kept_until = object.head.kept_until();
     let length = usize::try_from(object.body_bytes()).unwrap_or(usize::MAX);
     // Parts are put together in memory until they are a whole.
     let is_part = object.head.part().is_some();
     if is_part || kept_until <= now.after(KEPT_MIN) || length > BODY_BYTES_MAX {
-        return;
+        return false;
     }
     let meta = encoded::encode(key, &object.head);
     if meta.len() > META_BYTES_MAX {
-        return;
+        return false;
     }
     // A body of this size is of one piece.
     let body = object.body_from(0).unwrap_or_default();
-    // What is not kept is counted by the disk.
-    let _ = disk.write(Record { name, tag: tag(object), kept_until, meta: Bytes::from(meta), body });
+    disk.write(Record { name, tag: tag(object), kept_until, meta: Bytes::from(meta), body }).is_ok()
 }
 
 /// The object in a record, if it is of this key.
-fn object_of(record: &Record, key: &[u8]) -> Option<Arc<Object>> {
+fn object_of(record: &Record, key: &[u8], now: Timestamp) -> Option<Arc<Object>> {
     let (written_key, head) = encoded::decode(&record.meta)
         .inspect_err(|error| tracing::warn!(%error, "a record of the disk cache is of no use"))
         .ok()?;
     let length = record.body.len() as u64;
-    let is_whole = head.content_length().is_none_or(|announced| announced == length);
-    (*written_key == *key && is_whole).then(|| Arc::new(Object::new(head, [&record.body], length)))
+    let is_whole = match head.status() {
+        StatusCode::NO_CONTENT => length == 0,
+        _ => head.content_length() == Some(length),
+    };
+    let is_of_the_future = head.timing().response > now.after(FUTURE_MAX);
+    (*written_key == *key && is_whole && !is_of_the_future)
+        .then(|| Arc::new(Object::new(head, [&record.body], length)))
 }

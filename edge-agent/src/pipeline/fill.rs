@@ -170,11 +170,11 @@ impl Worker {
         let status = alone.response.status();
         if is_server_error(status) {
             self.hold(filling, Failing::Error, now);
-        } else if is_definite(status)
-            && !reason.is_the_requests()
-            && let Some(superseded) = &filling.selected
-        {
-            self.cache.replace(&filling.key, superseded, None, now);
+        } else if is_definite(status) && !reason.is_the_requests() {
+            match &filling.selected {
+                Some(superseded) => self.cache.replace(&filling.key, superseded, None, now),
+                None => self.cache.drop_unread(&filling.key),
+            }
         }
         filling.leader.decide(Outcome::Alone);
         starter.tell(Begun::Alone { alone: Box::new(alone), why: reason });

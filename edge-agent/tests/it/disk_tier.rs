@@ -141,6 +141,28 @@ fn what_was_replaced_does_not_come_back() {
     assert_eq!(again.text(), "/a 1 ", "{:?}", again.header("cache-status"));
 }
 
+/// What replaces an object and is itself too large for the disk leaves nothing of it there.
+#[test]
+fn what_outgrew_the_disk_does_not_come_back_small() {
+    let dir = tempfile::tempdir().expect("directory");
+    let large = "x".repeat(2 << 20);
+    let origin = Origin::start(move |request, stream| {
+        let body = if request.header("cache-control").is_some() { &large } else { "small" };
+        stream.write_all(response("200 OK", "cache-control: max-age=600", body).as_bytes()).is_ok()
+    });
+    let edge = start(config(origin.address), options(dir.path()));
+    assert_eq!(get(edge.address, "/a", &[]).text(), "small");
+    settled(&edge);
+    assert_eq!(get(edge.address, "/a", &["cache-control: no-cache"]).body.len(), 2 << 20);
+    assert_eq!(get(edge.address, "/a", &[]).body.len(), 2 << 20);
+    settled(&edge);
+    edge.crash();
+    let edge = start(config(origin.address), options(dir.path()));
+    let asked = origin.requests();
+    get(edge.address, "/a", &[]);
+    assert_eq!(origin.requests(), asked + 1);
+}
+
 #[test]
 fn only_if_cached_and_explain_know_what_is_on_disk() {
     let dir = tempfile::tempdir().expect("directory");

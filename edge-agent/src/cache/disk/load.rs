@@ -101,7 +101,7 @@ impl Writer {
                 Ok(entries) => entries,
                 Err(error) => {
                     warn!(segment = segment.id, error = %ErrorChain(&error), "a segment of the disk cache cannot be read");
-                    self.drop_segment(segment.id);
+                    let _ = self.drop_segment(segment.id);
                     continue;
                 }
             };

@@ -45,8 +45,7 @@ impl Writer {
             return Ok(());
         };
         let Ok(entries) = segment.records(&self.store.seed) else {
-            self.drop_segment(id);
-            return Ok(());
+            return self.drop_segment(id);
         };
         let now = self.store.now_seconds();
         let still_there = |e: Entry| self.store.index.get(e.name, e.tag, e.id);
@@ -134,23 +133,24 @@ impl Writer {
     }
 
     /// Gives up a segment with all that is in it.
-    pub(super) fn drop_segment(&mut self, id: u32) {
+    pub(super) fn drop_segment(&mut self, id: u32) -> io::Result<()> {
         if let Some(place) = self.open.iter().position(|open| open.segment.id == id) {
             self.close(place);
         }
         let Some(segment) = self.store.segment(id) else {
             self.policy.gone(id);
-            return;
+            return Ok(());
         };
         if let Err(error) = segment.unlink() {
             warn!(error = %ErrorChain(&error), "a segment of the disk cache cannot be removed");
-            return;
+            return Err(error);
         }
         for shard in 0..SHARDS {
             let gone = self.store.index.remove_where(shard, |entry| entry.id.segment == id);
             add(&self.store.counters.evicted, gone.len() as u64);
         }
         self.forget(id);
+        Ok(())
     }
 
     /// The file has lost its name, and nothing in the index points into it.
@@ -173,7 +173,8 @@ impl Writer {
     /// Drops everything. If the disk does not allow that, nothing is found until it does.
     pub(super) fn empty(&mut self) {
         let ids: Vec<u32> = self.store.segments.read().keys().copied().collect();
-        ids.into_iter().for_each(|id| self.drop_segment(id));
+        // Those that cannot be removed have said so.
+        ids.into_iter().for_each(|id| _ = self.drop_segment(id));
         let emptied = self.store.segments.read().is_empty();
         let gone = snapshot::remove(&self.store.dir).and_then(|()| self.graves.clear());
         if emptied && gone.is_ok() {

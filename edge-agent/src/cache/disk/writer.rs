@@ -202,7 +202,7 @@ impl Writer {
                     let (id, cut) = (segment.id, segment.cut(*at));
                     self.close(place);
                     if cut.is_err() {
-                        self.drop_segment(id);
+                        let _ = self.drop_segment(id);
                     }
                     return Err(error);
                 }
@@ -307,11 +307,11 @@ impl Writer {
         self.shrunk_until = Some(now.after(SHRUNK_FOR));
         if self.bury().is_err() {
             let doomed: HashSet<u32> = self.unburied.iter().map(|id| id.segment).collect();
-            doomed.into_iter().for_each(|segment| self.drop_segment(segment));
+            doomed.into_iter().for_each(|segment| _ = self.drop_segment(segment));
         }
         while let Some((segment, _)) = self.policy.reclaim(self.store.index.records()) {
             let before = self.policy.bytes();
-            self.drop_segment(segment);
+            let _ = self.drop_segment(segment);
             if self.policy.bytes() == before {
                 break;
             }
