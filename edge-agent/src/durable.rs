@@ -15,6 +15,14 @@ pub(crate) fn create_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Removes a file of this name from the directory. Gone already is fine.
+pub(crate) fn remove(dir: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(dir.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Puts a file of this name in the directory: written aside, synced, renamed into place, the directory synced.
 pub(crate) fn write(dir: &Path, name: &str, contents: &[&[u8]]) -> io::Result<()> {
     create_dir(dir)?;

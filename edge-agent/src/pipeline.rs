@@ -73,9 +73,6 @@ use crate::{
     },
 };
 
-/// Bytes read of a connection at once: most requests, and a few of those that are sent without waiting for answers.
-const READ_BYTES: usize = 16 << 10;
-
 /// What all workers share.
 #[derive(Debug)]
 pub struct Shared {
@@ -141,10 +138,6 @@ pub struct Worker {
     background: Handle,
     ids: RequestIds,
     key: RefCell<Vec<u8>>,
-    /// What a head is written to.
-    spare: RefCell<Vec<u8>>,
-    /// What requests are read to.
-    scratch: RefCell<Box<[u8]>>,
 }
 
 impl fmt::Debug for Worker {
@@ -219,8 +212,6 @@ impl Worker {
             background: shared.background.clone(),
             ids: RequestIds::new(),
             key: RefCell::default(),
-            spare: RefCell::default(),
-            scratch: RefCell::new(vec![0; READ_BYTES].into()),
         }
     }
 

@@ -61,8 +61,6 @@ use record::{HEADER_BYTES, stored_bytes};
 use store::Store;
 use writer::Writer;
 
-/// Ending of a file that is being written aside. One that is left over is written over.
-const UNFINISHED: &str = "tmp";
 /// A record that was found: where it is, and how large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Located(Entry);

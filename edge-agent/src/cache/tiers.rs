@@ -93,11 +93,11 @@ impl Cache {
                 disk.remove(name, Some(tag));
             }
         }
-        if let Some(object) = change.come
-            && !write(disk, name, key, &object, now)
+        if let (Some(object), Some(tag)) = (change.come, new_tag)
+            && !write(disk, (name, tag), key, &object, now)
         {
             // What it has replaced in memory must not come back from disk, be it still on its way there.
-            disk.remove(name, new_tag);
+            disk.remove(name, Some(tag));
         }
         demote(disk, &change.evicted, now);
     }
@@ -118,8 +118,8 @@ impl Cache {
     /// Brings what the disk has under a key to memory. What cannot be read is as if it were not there.
     pub async fn load(&self, key: &[u8], now: Timestamp) {
         let Some(disk) = &self.disk else { return };
-        let mut read = Vec::new();
-        for located in disk.find(name(disk, key)) {
+        let (name, mut read) = (name(disk, key), Vec::new());
+        for located in disk.find(name) {
             // What is in the page cache is here at once.
             let record = match disk.read_resident(&located, Part::Whole) {
                 Err(ReadError::WouldBlock) => {
@@ -131,27 +131,27 @@ impl Cache {
             };
             read.extend(record.ok().map(|record| (located, record)));
         }
-        self.take_up(disk, key, &read, now);
+        self.take_up(disk, name, key, &read, now);
     }
 
     /// The same without ever waiting: does nothing, and says so, if the disk would have to be waited for.
     pub fn load_resident(&self, key: &[u8], now: Timestamp) -> bool {
         let Some(disk) = &self.disk else { return true };
-        let mut read = Vec::new();
-        for located in disk.find(name(disk, key)) {
+        let (name, mut read) = (name(disk, key), Vec::new());
+        for located in disk.find(name) {
             match disk.read_resident(&located, Part::Whole) {
                 Err(ReadError::WouldBlock) => return false,
                 record => read.extend(record.ok().map(|record| (located, record))),
             }
         }
-        self.take_up(disk, key, &read, now);
+        self.take_up(disk, name, key, &read, now);
         true
     }
 
     /// Puts what was read into memory.
-    fn take_up(&self, disk: &Disk, key: &[u8], read: &[(Located, Record)], now: Timestamp) {
+    fn take_up(&self, disk: &Disk, name: Name, key: &[u8], read: &[(Located, Record)], now: Timestamp) {
         // What was removed while it was read is not to come back.
-        let still_there = disk.find(name(disk, key));
+        let still_there = disk.find(name);
         let is_there = |located: &Located| still_there.iter().any(|record| record.id() == located.id());
         let still = read.iter().filter(|(located, _)| is_there(located));
         let mut objects: Vec<_> =
@@ -175,7 +175,7 @@ fn demote(disk: &Disk, evicted: &[(Arc<[u8]>, Variants)], now: Timestamp) {
             let tag = tag(object);
             if !records.iter().any(|record| record.tag() == tag) {
                 // What is not kept is counted by the disk.
-                let _ = write(disk, name, key, object, now);
+                let _ = write(disk, (name, tag), key, object, now);
             }
         }
     }
@@ -205,7 +205,7 @@ fn tag(object: &Object) -> u64 {
 }
 
 /// Has an object written, if it is one for the disk and the disk takes it.
-fn write(disk: &Disk, name: Name, key: &[u8], object: &Arc<Object>, now: Timestamp) -> bool {
+fn write(disk: &Disk, (name, tag): (Name, u64), key: &[u8], object: &Arc<Object>, now: Timestamp) -> bool {
     let kept_until = object.head.kept_until();
     let length = usize::try_from(object.body_bytes()).unwrap_or(usize::MAX);
     // Parts are put together in memory until they are a whole.
@@ -219,7 +219,7 @@ fn write(disk: &Disk, name: Name, key: &[u8], object: &Arc<Object>, now: Timesta
     }
     // A body of this size is of one piece.
     let body = object.body_from(0).unwrap_or_default();
-    disk.write(Record { name, tag: tag(object), kept_until, meta: Bytes::from(meta), body }).is_ok()
+    disk.write(Record { name, tag, kept_until, meta: Bytes::from(meta), body }).is_ok()
 }
 
 /// The object in a record, if it is of this key.

@@ -228,7 +228,7 @@ fn place<'a, B>(
 }
 
 /// Why a request may neither be answered from the cache nor fill it; `None` if it may.
-fn goes_past_cache(
+pub(super) fn goes_past_cache(
     method: &Method,
     headers: &HeaderMap,
     has_body: bool,

@@ -1,12 +1,12 @@
 //! The quick way: a plain GET whose answer is fresh in the cache. The same rules as `consider` has them, for the one case that is by
 //! far the most frequent, without a request or a response being made of it.
 
-use std::{cell::RefMut, sync::Arc};
+use std::sync::Arc;
 
 use headland_proto::model::{CachePolicy, NameSelection, Semantics};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 
-use super::{Worker, lookup};
+use super::{Worker, consider::goes_past_cache, lookup};
 use crate::{
     cache::{cache_control::RequestDirectives, key, object::Object},
     viewer::{
@@ -23,8 +23,10 @@ impl Worker {
         let target = &plain.target;
         let distribution = table.distribution(&target.host).filter(|distribution| distribution.enabled)?;
         let path = distribution.object_for(target.path);
-        let policy = &distribution.behavior(path).rules.cache_policy;
-        if !is_indifferent(policy, plain) {
+        let behavior = distribution.behavior(path);
+        let (policy, nothing) = (&behavior.rules.cache_policy, HeaderMap::new());
+        let through_cache = matches!(goes_past_cache(&Method::GET, &nothing, false, behavior), Ok(None));
+        if !through_cache || !is_indifferent(policy, plain) {
             return None;
         }
         let query = key::select_query(target.query, &policy.query_strings);
@@ -33,7 +35,7 @@ impl Worker {
         let uri = key::write_uri(&mut key, &distribution.id, policy, path, query.as_deref(), &target.host);
         let now = self.clock.now();
         let nothing_asked = RequestDirectives::default();
-        let found = lookup::look(self.grounds(now), &key, uri, &nothing_asked, &HeaderMap::new());
+        let found = lookup::look(self.grounds(now), &key, uri, &nothing_asked, &nothing);
         let (object, None) = found.usable()? else { return None };
         // Which of several it is depends on more than the target.
         if found.all().iter().any(|stored| stored.head.vary().is_some()) {
@@ -57,22 +59,6 @@ impl Worker {
         put(b"\r\n\r\n");
         Some(Arc::clone(object))
     }
-
-    /// A buffer to read to, for as long as nothing else is read.
-    pub(crate) fn scratch(&self) -> RefMut<'_, Box<[u8]>> {
-        self.scratch.borrow_mut()
-    }
-
-    /// A buffer to write a head to.
-    pub(crate) fn spare_buffer(&self) -> Vec<u8> {
-        self.spare.take()
-    }
-
-    /// Gives it back.
-    pub(crate) fn return_buffer(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        self.spare.replace(buffer);
-    }
 }
 
 /// Whether a policy sees nothing in a request but its target.
@@ -80,5 +66,5 @@ fn is_indifferent(policy: &CachePolicy, plain: &Plain<'_>) -> bool {
     let by_host_at_most = policy.headers.iter().all(|name| *name == header::HOST);
     let obeys = plain.has_directives && policy.semantics == Semantics::Rfc9111;
     let keys_cookies = plain.has_cookies && policy.cookies != NameSelection::None;
-    by_host_at_most && !obeys && !keys_cookies && !policy.ttl.max.is_zero()
+    by_host_at_most && !obeys && !keys_cookies
 }

@@ -16,6 +16,7 @@ mod plain;
 mod sending;
 
 use std::{
+    cell::RefCell,
     future::Future,
     io,
     pin::Pin,
@@ -42,6 +43,30 @@ use super::{
 
 /// hyper, as far as it is needed.
 type Hyper = http1::Connection<HyperIo, Counted<Requests>>;
+
+/// Bytes read of a connection at once: most requests, and a few of those that are sent without waiting for answers.
+const READ_BYTES: usize = 16 << 10;
+
+/// Memory that the connections of one worker use by turns.
+pub(crate) struct Buffers {
+    /// What is read to, for as long as nothing else is read.
+    read: RefCell<Box<[u8]>>,
+    /// What a head is written to.
+    head: RefCell<Vec<u8>>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { read: RefCell::new(vec![0; READ_BYTES].into()), head: RefCell::default() }
+    }
+}
+
+impl Buffers {
+    fn put_back(&self, mut head: Vec<u8>) {
+        head.clear();
+        self.head.replace(head);
+    }
+}
 
 /// A connection.
 pub(crate) struct Http1 {
@@ -78,8 +103,8 @@ impl Http1 {
 
     /// Reads until something can be done with it. `false` if the viewer has gone.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let worker = Rc::clone(&self.requests.worker);
-        let mut bytes = worker.scratch();
+        let buffers = Rc::clone(&self.requests.buffers);
+        let mut bytes = buffers.read.borrow_mut();
         loop {
             let mut buf = ReadBuf::new(&mut bytes);
             ready!(Pin::new(&mut *self.gate.io.borrow_mut()).poll_read(cx, buf.unfilled()))?;
@@ -117,13 +142,13 @@ impl Http1 {
         let length = match plain::read(bytes) {
             Received::Part if bytes.len() < HEAD_BYTES_MAX => return 0,
             Received::Plain(plain, length) => {
-                let mut head = self.requests.worker.spare_buffer();
+                let mut head = self.requests.buffers.head.take();
                 match self.requests.worker.quick(&plain, &mut head) {
                     Some(object) => {
                         self.stage = Stage::Sending(Sending::new(head, object));
                         return length;
                     }
-                    None => self.requests.worker.return_buffer(head),
+                    None => self.requests.buffers.put_back(head),
                 }
                 length
             }
@@ -154,6 +179,14 @@ impl Http1 {
             Poll::Pending => Poll::Pending,
         }
     }
+
+    /// Goes on to the next request.
+    fn next(&mut self) {
+        self.stage = Stage::Reading;
+        if !self.received.is_empty() && !self.draining {
+            self.take_received();
+        }
+    }
 }
 
 impl Future for Http1 {
@@ -176,7 +209,7 @@ impl Future for Http1 {
                 }
                 Stage::Sending(sending) => {
                     ready!(sending.poll(&mut this.gate.io.borrow_mut(), cx))?;
-                    this.requests.worker.return_buffer(sending.take_buffer());
+                    this.requests.buffers.put_back(sending.take_buffer());
                     this.next();
                 }
                 Stage::Hyper => {
@@ -186,16 +219,6 @@ impl Future for Http1 {
                     this.next();
                 }
             }
-        }
-    }
-}
-
-impl Http1 {
-    /// Goes on to the next request.
-    fn next(&mut self) {
-        self.stage = Stage::Reading;
-        if !self.received.is_empty() && !self.draining {
-            self.take_received();
         }
     }
 }

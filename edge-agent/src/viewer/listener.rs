@@ -27,7 +27,7 @@ use tokio::{
 
 use super::{
     connection::{self, ConnectionState, Connections, Drain, Draining, OnThisWorker, Patience, ViewerIo},
-    http1::Http1,
+    http1::{Buffers, Http1},
     request::HEAD_BYTES_MAX,
 };
 use crate::pipeline::{Answer, Shared, Worker};
@@ -220,6 +220,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 /// How the protocols are spoken.
 struct Protocols {
     http1: http1::Builder,
+    buffers: Rc<Buffers>,
     http2: http2::Builder<OnThisWorker>,
 }
 
@@ -232,7 +233,7 @@ impl Protocols {
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
-        Self { http1, http2 }
+        Self { http1, buffers: Rc::default(), http2 }
     }
 
     async fn serve(
@@ -248,7 +249,8 @@ impl Protocols {
             return;
         };
         let io = ViewerIo::new(stream, Rc::clone(&state));
-        let requests = Requests { worker, address, state: Rc::clone(&state) };
+        let buffers = Rc::clone(&self.buffers);
+        let requests = Requests { worker, address, state: Rc::clone(&state), buffers };
         // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.
         let ended = if http2 {
             state.speaks_http2();
@@ -268,6 +270,7 @@ pub(crate) struct Requests {
     pub(crate) worker: Rc<Worker>,
     pub(crate) address: SocketAddr,
     pub(crate) state: Rc<ConnectionState>,
+    pub(crate) buffers: Rc<Buffers>,
 }
 
 impl Service<http::Request<Incoming>> for Requests {

@@ -1,15 +1,15 @@
 //! How a store is to be, and how a directory becomes one.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     io,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use tracing::warn;
 
 use super::{checksum::Seed, graves, segment, snapshot, superblock};
+use crate::durable;
 
 /// The smallest store: segments must have room for the largest record, and be many.
 pub const BYTES_MIN: u64 = 64 << 20;
@@ -80,7 +80,7 @@ pub enum OpenError {
 
 /// Makes the directory a store, or finds that it is one, and takes it; no lock if another process has it.
 pub(super) fn prepare(path: &Path) -> io::Result<(Option<File>, Seed)> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    durable::create_dir(path)?;
     let Some(lock) = superblock::lock(path)? else {
         return Ok((None, Seed([0; 16])));
     };
@@ -100,7 +100,7 @@ pub(super) fn prepare(path: &Path) -> io::Result<(Option<File>, Seed)> {
         }
     }
     snapshot::remove(path)?;
-    graves::remove(path)?;
+    durable::remove(path, graves::FILE_NAME)?;
     superblock::write(path, &seed)?;
     Ok((Some(lock), seed))
 }

@@ -15,6 +15,7 @@ use super::{
     checksum::{Seed, u64_at},
     entry::RecordId,
 };
+use crate::durable;
 
 pub(super) const FILE_NAME: &str = "graves";
 const GRAVE_BYTES: usize = 16;
@@ -51,14 +52,6 @@ fn decode(bytes: &[u8], seed: &Seed) -> Option<Vec<RecordId>> {
     (rest.len() < GRAVE_BYTES || rest.iter().all(|&byte| byte == 0)).then_some(ids)
 }
 
-/// Takes away the file. Gone already is fine.
-pub(super) fn remove(dir: &Path) -> io::Result<()> {
-    match fs::remove_file(dir.join(FILE_NAME)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 impl Graves {
     /// With nothing in it, whatever the file says.
     pub(super) fn new(dir: &Path, seed: Seed) -> Self {
@@ -84,7 +77,7 @@ impl Graves {
         self.of_segment.clear();
         self.bytes = 0;
         self.synced_bytes = 0;
-        remove(&self.dir)
+        durable::remove(&self.dir, FILE_NAME)
     }
 
     /// The largest segment number that any is of.
@@ -136,13 +129,9 @@ impl Graves {
             decode(&fs::read(self.dir.join(FILE_NAME))?, &self.seed).ok_or(io::ErrorKind::InvalidData)?;
         let kept = ids.into_iter().filter(|id| self.of_segment.contains_key(&id.segment));
         let bytes: Vec<u8> = kept.flat_map(|id| grave(id, &self.seed)).collect();
-        let aside = self.dir.join(FILE_NAME).with_extension(super::UNFINISHED);
-        let file = open(&aside)?;
-        file.set_len(0)?;
-        file.write_all_at(&bytes, 0)?;
-        file.sync_data()?;
-        fs::rename(&aside, self.dir.join(FILE_NAME))?;
-        self.file = Some(file);
+        durable::write(&self.dir, FILE_NAME, &[&bytes])?;
+        // The next addition opens the new one.
+        self.file = None;
         self.bytes = bytes.len() as u64;
         self.synced_bytes = self.bytes;
         Ok(())

@@ -18,6 +18,7 @@ use super::{
     index::{Index, SHARDS},
     segment::VERSION,
 };
+use crate::durable;
 
 const FILE_NAME: &str = "snapshot";
 const MAGIC: u32 = 0x4e53_4c48;
@@ -52,7 +53,7 @@ fn header(stamp: &Stamp, entries: u64, seed: &Seed) -> Vec<u8> {
 
 /// Writes what the index holds; nothing may change it meanwhile.
 pub(super) fn write(dir: &Path, index: &Index, stamp: &Stamp, seed: &Seed) -> io::Result<()> {
-    let aside = dir.join(FILE_NAME).with_extension(super::UNFINISHED);
+    let aside = dir.join(FILE_NAME).with_extension(durable::UNFINISHED);
     let written = write_to(&aside, index, stamp, seed).and_then(|()| fs::rename(&aside, dir.join(FILE_NAME)));
     if written.is_err() {
         let _ = fs::remove_file(&aside);
@@ -122,8 +123,5 @@ pub(super) fn read(dir: &Path, stamp: &Stamp, seed: &Seed, mut entry: impl FnMut
 
 /// Takes it away, before anything changes. Gone already is fine.
 pub(super) fn remove(dir: &Path) -> io::Result<()> {
-    match fs::remove_file(dir.join(FILE_NAME)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    durable::remove(dir, FILE_NAME)
 }

@@ -16,6 +16,7 @@ use super::{
     checksum::{Seed, u32_at, u64_at},
     segment::VERSION,
 };
+use crate::durable;
 
 const FILE_NAME: &str = "superblock";
 const LOCK_NAME: &str = "lock";
@@ -82,10 +83,7 @@ pub(super) fn read(dir: &Path) -> io::Result<Option<Result<Seed, Refused>>> {
 
 /// Makes the directory a store with this seed, whole or not at all.
 pub(super) fn write(dir: &Path, seed: &Seed) -> io::Result<()> {
-    let aside = dir.join(FILE_NAME).with_extension(super::UNFINISHED);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    let written = io::Write::write_all(&mut &file, &encode(seed)).and_then(|()| file.sync_all());
-    written.and_then(|()| fs::rename(&aside, dir.join(FILE_NAME)))
+    durable::write(dir, FILE_NAME, &[&encode(seed)])
 }
 
 #[cfg(test)]

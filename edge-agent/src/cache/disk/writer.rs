@@ -2,9 +2,8 @@
 
 use std::{
     collections::HashSet,
-    fs::{DirBuilder, File},
+    fs::File,
     io::{self, IoSlice},
-    os::unix::fs::DirBuilderExt as _,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -25,7 +24,7 @@ use super::{
     store::Store,
     superblock,
 };
-use crate::{clock::Timestamp, error_chain::ErrorChain};
+use crate::{clock::Timestamp, durable, error_chain::ErrorChain};
 
 /// Written at once.
 pub(super) const BATCH_BYTES: u64 = 4 << 20;
@@ -240,7 +239,7 @@ impl Writer {
 
     /// The directory has vanished: makes it anew. What was in it can still be read, as long as this process lives.
     fn found_again(&mut self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.store.dir)?;
+        durable::create_dir(&self.store.dir)?;
         self.lock = None;
         let other = || io::Error::new(io::ErrorKind::ResourceBusy, "the directory is another process's now");
         self.lock = Some(superblock::lock(&self.store.dir)?.ok_or_else(other)?);
