@@ -305,6 +305,7 @@ fn shared(
     let limits = Limits {
         memory_bytes: settings.cache.memory_bytes,
         object_bytes_max: settings.cache.object_bytes_max,
+        background_fill_percent: settings.cache.background_fill_percent,
     };
     let workers = listeners.viewer.iter().map(Vec::len).max().unwrap_or(0);
     let identity = Identity { pseudonym: format!("headland-{edge_id}") };
@@ -346,7 +347,7 @@ async fn sweep(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        shared.cache.memory.sweep(shared.clock.now());
+        shared.cache.sweep(shared.clock.now());
     }
 }
 

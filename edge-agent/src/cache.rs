@@ -4,6 +4,7 @@
 //! `date`, `storability`, `freshness`, `terms`, `reuse`, `vary`, `groups`. State is in
 //! `memory` and `disk` (finished objects; `tiers` makes them one), `coalescing` (objects on their way), `uncacheable` (keys not worth waiting for).
 
+pub mod blocks;
 pub mod cache_control;
 pub mod coalescing;
 pub mod date;
@@ -16,9 +17,9 @@ pub mod invalidation;
 pub mod key;
 pub mod memory;
 pub mod object;
-pub mod part;
 pub mod reuse;
 pub mod revalidation;
+pub mod runs;
 pub mod storability;
 pub mod targeted;
 pub mod terms;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use headland_proto::v1;
 
 use crate::metrics::SharedMetrics;
+use blocks::BLOCK_BYTES;
 use disk::Disk;
 use invalidation::Invalidations;
 use memory::MemoryCache;
@@ -45,6 +47,35 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Bytes of one object's body; a larger one passes through.
     pub object_bytes_max: u64,
+    /// A fill that nobody waits for any more is finished if this part of it has arrived, of 100.
+    pub background_fill_percent: u8,
+}
+
+/// Bodies under way may hold this fraction of the cache's memory, on top of it.
+const UNDER_WAY_FRACTION: u64 = 4;
+/// Blocks that memory must have room for.
+const BLOCKS_MIN: u64 = 4;
+/// The largest object that is kept in one piece, if it cannot be kept in blocks.
+const PIECE_BYTES_MAX: u64 = 64 << 20;
+
+impl Limits {
+    /// Bytes of the largest object that is kept in one piece.
+    #[must_use]
+    pub fn piece_bytes_max(&self) -> u64 {
+        self.object_bytes_max.min(self.memory_bytes).clamp(1, PIECE_BYTES_MAX)
+    }
+
+    /// Bytes that all bodies under way may hold together; beyond that they are handed on and not kept.
+    #[must_use]
+    pub fn under_way_bytes_max(&self) -> u64 {
+        self.memory_bytes / UNDER_WAY_FRACTION
+    }
+
+    /// Bytes of the largest object that is kept in blocks; none is where memory has no room for a few of them.
+    #[must_use]
+    pub fn in_blocks_bytes_max(&self) -> u64 {
+        if self.memory_bytes < BLOCKS_MIN * BLOCK_BYTES { 0 } else { self.object_bytes_max }
+    }
 }
 
 /// The local cache, shared by all workers.
@@ -56,7 +87,7 @@ pub struct Cache {
     pub disk: Option<Arc<Disk>>,
     /// Keys whose last response could not be stored.
     pub uncacheable: Uncacheable,
-    /// Keys whose last response was too large to be kept.
+    /// Keys whose last response could be kept neither in one piece nor in blocks: too large, or not to be had in parts.
     pub oversized: Uncacheable,
     /// What unsafe requests have changed.
     pub invalidations: Invalidations,

@@ -58,8 +58,10 @@ pub struct Settings {
 pub struct CacheSettings {
     /// Memory for cached objects, in bytes.
     pub memory_bytes: u64,
-    /// Size of the largest object that is cached, in bytes; not above `memory_bytes`.
+    /// Size of the largest object that is cached, in bytes.
     pub object_bytes_max: u64,
+    /// How much of a large object must have arrived, of 100, for its fill to go on when no viewer waits for it any more.
+    pub background_fill_percent: u8,
     /// What outlives a restart; `None` if nothing does.
     pub disk: Option<DiskSettings>,
 }
@@ -198,6 +200,7 @@ impl Settings {
             control_planes: Some(self.control_planes.iter().map(Uri::to_string).collect()),
             cache_memory_bytes: Some(format_bytes(self.cache.memory_bytes)),
             cache_object_bytes_max: Some(format_bytes(self.cache.object_bytes_max)),
+            cache_background_fill_percent: Some(self.cache.background_fill_percent.to_string()),
             cache_disk_path: self.cache.disk.as_ref().map(|disk| disk.path.display().to_string()),
             cache_disk_bytes: self.cache.disk.as_ref().map(|disk| format_bytes(disk.bytes)),
             workers: Some(self.workers.to_string()),

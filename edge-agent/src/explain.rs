@@ -27,12 +27,11 @@ use crate::{
         Shared,
         consider::{self, Act, Decision, Grounds, Looked, Place, Road, Witness},
         lookup::{Found, handling_unasked},
-        part::{self, Held},
     },
     routing::{Distribution, compile::Behavior},
     sync::explain::Explainer,
     viewer::{
-        cache_status::{CACHE_STATUS, Forward, Handling, ttl},
+        cache_status::{CACHE_STATUS, Forward, Handling},
         error_page::Failure,
         request::Refusal,
         response::Marks,
@@ -191,7 +190,18 @@ impl EdgeExplainer {
                 say(told, Verdict::Bypass, past.as_str(), words::past(past));
                 Handling::forwarded(past.forward())
             }
-            Act::Hit(looked) | Act::HitAndRevalidate(looked) => tell_hit(&looked.found, now, told),
+            Act::Hit(looked) | Act::HitAndRevalidate(looked) => {
+                let lacking = consider::lacks_blocks(&self.shared.cache, &key, &looked.found, request);
+                let handling = tell_hit(&looked.found, now, told);
+                match lacking {
+                    true => {
+                        let forward = Forward::Partial;
+                        say(told, Verdict::Miss, forward.as_str(), words::forward(forward));
+                        Handling::forwarded(forward)
+                    }
+                    false => handling,
+                }
+            }
             Act::Fetch(looked) => {
                 let fetch = Fetch { place: &place, looked: &looked, key: &key, request, now };
                 self.tell_fetch(&fetch, told)
@@ -231,25 +241,6 @@ impl EdgeExplainer {
                 Handling::forwarded(Forward::UriMiss)
             }
             Road::Head | Road::Together => tell_shared(&looked.found, road, now, told),
-            Road::Part => {
-                let (parts_key, directives) = (part::key_of_parts(key), &looked.directives);
-                match part::look(self.grounds(now), key, &parts_key, looked.uri, directives, headers) {
-                    Held::Whole => tell_shared(&looked.found, road, now, told),
-                    Held::Bytes(object, _) => {
-                        told.variants = vec![stored::variant(&object, true, headers, policy, now)];
-                        told.status = StatusCode::PARTIAL_CONTENT.as_u16().into();
-                        say(told, Verdict::Hit, road.as_str(), words::road(road));
-                        Handling::hit(ttl(&object.head, now))
-                    }
-                    Held::Other(parts) => {
-                        stored::tell(&parts, headers, policy, now, told);
-                        let handling = Held::lacking(&parts).handling();
-                        let forward = handling.fwd.unwrap_or(Forward::UriMiss);
-                        say(told, Verdict::Miss, forward.as_str(), words::forward(forward));
-                        handling
-                    }
-                }
-            }
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 /// A cache with room for this much in memory, and no disk.
 #[must_use]
 pub fn cache(memory_bytes: u64, object_bytes_max: u64) -> Cache {
-    Cache::new(Limits { memory_bytes, object_bytes_max }, None, Arc::default())
+    Cache::new(Limits { memory_bytes, object_bytes_max, background_fill_percent: 50 }, None, Arc::default())
 }
 
 /// A policy that leaves it all to the origin.
@@ -77,5 +77,5 @@ pub fn hit(object: &Arc<Object>, request: &HeaderMap, now: Timestamp) -> Respons
     let handling = Handling::hit(ttl(&object.head, now));
     let request_id = HeaderValue::from_static("01234567-89ab-cdef-0123-456789abcdef");
     let marks = Marks { handling, cache: "headland-test", request_id };
-    response::from_object(object, request, now, marks, false)
+    response::from_object(object, request, now, marks, false, |_, _| ViewerBody::empty())
 }

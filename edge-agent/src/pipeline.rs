@@ -11,6 +11,7 @@
 //!
 //! A hit runs through `consider::decide` without waiting for anything and without a task of its own.
 
+mod blocks;
 pub(crate) mod consider;
 mod debug;
 mod effects;
@@ -18,10 +19,10 @@ pub(crate) mod fill;
 mod freshen;
 pub(crate) mod lookup;
 mod obtain;
-pub(crate) mod part;
 mod pass;
 mod patience;
 mod quick;
+mod ranged;
 mod request_id;
 mod respond;
 
@@ -51,7 +52,7 @@ use self::{
     request_id::RequestIds,
 };
 use crate::{
-    cache::{Cache, Limits, coalescing::Fills, key, tiers::DiskTier},
+    cache::{Cache, Limits, coalescing::Fills, key, runs::Runs, tiers::DiskTier},
     clock::{Clock, Timestamp},
     end_to_end,
     metrics::{Metrics, WorkerMetrics},
@@ -84,6 +85,8 @@ pub struct Shared {
     pub cache: Arc<Cache>,
     /// Objects on their way.
     pub fills: Arc<Fills<Fault>>,
+    /// Blocks on their way.
+    pub runs: Arc<Runs>,
     /// Which origins are down.
     pub breakers: Arc<Breakers>,
     /// Counters.
@@ -115,6 +118,7 @@ impl Shared {
             routing: Arc::default(),
             cache: Arc::new(Cache::new(limits, disk, metrics.shared())),
             fills: Arc::default(),
+            runs: Arc::default(),
             breakers: Arc::default(),
             metrics: Arc::new(metrics),
             credentials: CredentialsStore::new(background.clone()),
@@ -131,6 +135,7 @@ pub struct Worker {
     routing: Arc<Routing>,
     cache: Arc<Cache>,
     fills: Arc<Fills<Fault>>,
+    runs: Arc<Runs>,
     breakers: Arc<Breakers>,
     metrics: Arc<WorkerMetrics>,
     origins: Origins,
@@ -205,6 +210,7 @@ impl Worker {
             routing: Arc::clone(&shared.routing),
             cache: Arc::clone(&shared.cache),
             fills: Arc::clone(&shared.fills),
+            runs: Arc::clone(&shared.runs),
             breakers: Arc::clone(&shared.breakers),
             metrics: shared.metrics.worker(index),
             origins: Origins::new(Arc::clone(&shared.tls), shared.credentials.clone()),
@@ -249,14 +255,28 @@ impl Worker {
         let response = match decided {
             Ok(Decision::AboutTheServer) => self.options(MethodSet::All, id),
             Ok(Decision::For(_, Act::Options(allowed))) => self.options(allowed, id),
-            Ok(Decision::For(_, Act::Hit(looked))) => {
-                self.hit(&looked.found, request.headers(), request.method(), now, id, debug.as_deref())
-            }
+            Ok(Decision::For(place, Act::Hit(looked))) => match looked.found.is_in_blocks() {
+                false => {
+                    let (headers, method) = (request.headers(), request.method());
+                    self.hit(&looked.found, headers, method, now, id, debug.as_deref())
+                }
+                true => {
+                    let Looked { uri, directives, found } = looked;
+                    let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
+                    let asking = Asking {
+                        debug: debug.clone(),
+                        ..Asking::new(request, address, id, Busy::new(connection))
+                    };
+                    self.hit_for(&errand, &found, &asking)
+                }
+            },
             Ok(Decision::For(place, Act::HitAndRevalidate(Looked { uri, directives, found }))) => {
-                let (headers, method) = (request.headers(), request.method());
-                let response = self.hit(&found, headers, method, now, id.clone(), debug.as_deref());
                 let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
-                let asking = Asking::new(request, address, id, Busy::new(connection));
+                let asking = Asking {
+                    debug: debug.clone(),
+                    ..Asking::new(request, address, id, Busy::new(connection))
+                };
+                let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
             }
@@ -353,7 +373,6 @@ impl Worker {
                 let answer = match road {
                     Road::Head => self.head(&errand, slot, asking).await,
                     Road::Uncacheable => self.pass(&errand, asking, Forward::UriMiss, Some(&slot.key)).await,
-                    Road::Part => self.obtain_part(&errand, slot, asking).await,
                     Road::Oversized => {
                         asking.note_not_stored(road.as_str());
                         self.pass(&errand, asking, Forward::UriMiss, None).await

@@ -138,8 +138,8 @@ pub struct StoredVariant {
     pub selected: bool,
     /// Of the selected one, what it is good for; otherwise empty.
     pub reuse: String,
-    /// Which part of the object it is; `null`: the whole.
-    pub content_range: Option<String>,
+    /// How many blocks of 1 MiB it is kept in; 0: in one piece.
+    pub blocks: u64,
     /// Until when it is kept, RFC 3339.
     pub kept_until: String,
     /// Its status.

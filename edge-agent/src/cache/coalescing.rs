@@ -52,8 +52,8 @@ pub enum Outcome<F> {
         /// Its body, growing.
         body: Arc<FillBody>,
     },
-    /// What was stored has been validated: everybody gets it.
-    Revalidated(Arc<Object>),
+    /// It is stored already: what was there has been validated, or it is kept in blocks, which are on their way. Everybody gets it.
+    Stored(Arc<Object>),
     /// The response may not be stored: everybody but the one who started goes to the origin.
     Alone,
     /// The origin answered with an error that is not to be stored: whoever has something stale that may stand in uses it, the others

@@ -4,7 +4,7 @@ use std::{
     hash::BuildHasher,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
 };
 
@@ -37,8 +37,8 @@ const TYPICAL_OBJECT_BYTES: u64 = 64 << 10;
 pub struct MemoryCache {
     objects: Inner,
     expiry: ExpiryIndex,
-    /// Responses beyond the first of their key.
-    further_variants: Arc<AtomicU64>,
+    /// How many more responses there are than keys: those beyond the first of their key, less the blocks.
+    beyond_keys: Arc<AtomicI64>,
     /// Taken to change what a key has, so that two who do it at once do not undo each other. Never taken to read.
     writers: Box<[Mutex<()>]>,
     hasher: foldhash::fast::RandomState,
@@ -91,8 +91,8 @@ pub(super) struct Change {
 
 impl MemoryCache {
     pub(crate) fn new(limits: Limits, metrics: Arc<SharedMetrics>) -> Self {
-        let shards = (limits.memory_bytes / (OBJECTS_PER_SHARD_MIN * limits.object_bytes_max.max(1)))
-            .clamp(1, SHARDS_MAX);
+        let shards =
+            (limits.memory_bytes / (OBJECTS_PER_SHARD_MIN * limits.piece_bytes_max())).clamp(1, SHARDS_MAX);
         let items = (limits.memory_bytes / TYPICAL_OBJECT_BYTES).max(16);
         let options = OptionsBuilder::new()
             .weight_capacity(limits.memory_bytes)
@@ -110,10 +110,10 @@ impl MemoryCache {
         Self {
             objects,
             expiry: ExpiryIndex::default(),
-            further_variants: Arc::default(),
+            beyond_keys: Arc::default(),
             writers: (0..WRITER_LOCKS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
-            variants_bytes_max: VARIANTS_OBJECTS_MAX * limits.object_bytes_max,
+            variants_bytes_max: VARIANTS_OBJECTS_MAX * limits.piece_bytes_max(),
             metrics,
         }
     }
@@ -138,6 +138,21 @@ impl MemoryCache {
         change
     }
 
+    /// Stores a block under its own key.
+    pub(super) fn insert_block(&self, key: Arc<[u8]>, block: Arc<Object>) -> Change {
+        let kept_until = block.head.kept_until();
+        let mut writing = Writing { key: Some(Arc::clone(&key)), ..Writing::default() };
+        let stored = Variants::block(block, &self.beyond_keys);
+        self.objects.insert_with_lifecycle(Arc::clone(&key), stored, &mut writing);
+        self.expiry.add(key, kept_until);
+        Change { evicted: writing.evicted, ..Change::default() }
+    }
+
+    /// Drops a block, if it is there.
+    pub(super) fn remove_block(&self, key: &[u8]) {
+        self.objects.remove(key);
+    }
+
     /// Puts `new` where `old` is, or nothing. Does nothing if `old` has gone already.
     pub(super) fn replace(&self, key: &Arc<[u8]>, old: &Arc<Object>, new: Option<Arc<Object>>) -> Change {
         let due = |object: &Arc<Object>| object.head.kept_until().unix_seconds();
@@ -160,18 +175,20 @@ impl MemoryCache {
         change
     }
 
-    /// Drops the objects that are no longer worth keeping. Nothing goes to any origin because of it. Returns how many there were.
-    pub fn sweep(&self, now: Timestamp) -> usize {
+    /// Drops the objects that are no longer worth keeping, and tells which. Nothing goes to any origin because of it. Returns how many
+    /// there were.
+    pub(super) fn sweep(&self, now: Timestamp, mut gone: impl FnMut(&[u8], &Object)) -> usize {
         let mut dropped = 0;
         for key in self.expiry.take_due(now) {
             // Meanwhile another object may have taken the key.
             // The disk looks after its own.
-            let _ = self.change(&key, |list| {
+            let change = self.change(&key, |list| {
                 let kept: Vec<_> =
                     list.iter().filter(|object| object.head.kept_until() > now).cloned().collect();
                 dropped += list.len() - kept.len();
                 kept
             });
+            change.gone.iter().for_each(|object| gone(&key, object));
         }
         self.metrics.expirations.fetch_add(dropped as u64, Ordering::Relaxed);
         let is_kept_until = |object: &Arc<Object>, second| object.head.kept_until().unix_seconds() == second;
@@ -196,7 +213,7 @@ impl MemoryCache {
         let come = new.iter().find(|object| !is_in(old, object)).cloned();
         let gone = old.iter().filter(|object| !is_in(&new, object)).cloned().collect();
         let mut writing = Writing { key: Some(Arc::clone(key)), ..Writing::default() };
-        match Variants::new(new, &self.further_variants) {
+        match Variants::new(new, &self.beyond_keys) {
             Some(variants) => {
                 self.objects.insert_with_lifecycle(Arc::clone(key), variants, &mut writing);
             }
@@ -205,10 +222,11 @@ impl MemoryCache {
         Change { come, gone, evicted: writing.evicted }
     }
 
-    /// How many objects there are.
+    /// How many objects there are, those kept in blocks included.
     #[must_use]
     pub fn objects(&self) -> u64 {
-        self.objects.len() as u64 + self.further_variants.load(Ordering::Relaxed)
+        let keys = i64::try_from(self.objects.len()).unwrap_or(i64::MAX);
+        u64::try_from(keys + self.beyond_keys.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// What they cost together.
@@ -226,7 +244,10 @@ mod tests {
     use crate::cache::object::Head;
 
     fn cache(memory_bytes: u64, object_bytes_max: u64) -> MemoryCache {
-        MemoryCache::new(Limits { memory_bytes, object_bytes_max }, Arc::default())
+        MemoryCache::new(
+            Limits { memory_bytes, object_bytes_max, background_fill_percent: 50 },
+            Arc::default(),
+        )
     }
 
     fn object(bytes: usize, fresh_until: Timestamp) -> Arc<Object> {
@@ -240,8 +261,8 @@ mod tests {
         let at = Timestamp::from_unix_seconds;
         let _ = cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
         let _ = cache.insert(Arc::from(&b"b"[..]), object(10, at(20)), Timestamp::default());
-        assert_eq!(cache.sweep(at(9)), 0);
-        assert_eq!(cache.sweep(at(15)), 1);
+        assert_eq!(cache.sweep(at(9), |_, _| {}), 0);
+        assert_eq!(cache.sweep(at(15), |_, _| {}), 1);
         assert!(cache.get(b"a").is_none());
         assert!(cache.get(b"b").is_some());
         assert_eq!(cache.objects(), 1);
@@ -253,7 +274,7 @@ mod tests {
         let at = Timestamp::from_unix_seconds;
         let _ = cache.insert(Arc::from(&b"a"[..]), object(10, at(10)), Timestamp::default());
         let _ = cache.insert(Arc::from(&b"a"[..]), object(10, at(100)), Timestamp::default());
-        assert_eq!(cache.sweep(at(50)), 0);
+        assert_eq!(cache.sweep(at(50), |_, _| {}), 0);
         assert!(cache.get(b"a").is_some());
     }
 

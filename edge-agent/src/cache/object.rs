@@ -62,10 +62,16 @@ impl Object {
         }
     }
 
-    /// Length of the body in bytes.
+    /// Bytes of the body that are kept here: none of one that is kept in blocks.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         self.body().map(|piece| piece.len() as u64).sum()
+    }
+
+    /// Bytes of the body that viewers get, wherever it is kept.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.head.blocks().map_or_else(|| self.body_bytes(), |blocks| blocks.length)
     }
 
     /// The body, in pieces that lie in one place each.

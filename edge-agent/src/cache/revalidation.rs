@@ -54,6 +54,20 @@ pub fn conditions(stored: &[&Head]) -> HeaderMap {
     out
 }
 
+/// What names exactly the bytes of a response generated at `date`, as If-Range takes it (RFC 9110 section 13.1.5): a strong entity
+/// tag, or else a Last-Modified that is as good. `None` if it has neither.
+#[must_use]
+pub fn strong_validator(response: &impl Fields, date: Timestamp) -> Option<HeaderValue> {
+    let validator = match response.first(&header::ETAG) {
+        Some(tag) => Some(tag).filter(|tag| tag.starts_with(b"\"")),
+        None => {
+            let is_as_good = moment(response, &header::LAST_MODIFIED).is_some_and(|m| is_strong(m, date));
+            response.first(&header::LAST_MODIFIED).filter(|_| is_as_good)
+        }
+    };
+    HeaderValue::from_bytes(validator?).ok()
+}
+
 /// Which of the stored responses that were asked about a 304 is about: the most recent of those that its validators identify
 /// (section 4.3.4). `None`: it must not be used to update any.
 ///

@@ -1,8 +1,9 @@
 //! Memory and disk as one cache: what is put into memory is written to the disk as well, and what only the disk has comes back to
 //! memory when it is asked for.
 //!
-//! The disk keeps whole objects of up to a block. One record is one response; responses of one key have one name, and differ in
-//! the tag, which stands for what they vary by.
+//! One record on disk is one response, or the head of one that is kept in blocks, or a block. Responses of one key have one name, and
+//! differ in the tag, which stands for what they vary by. An object that is larger than a block and not kept in blocks is in memory
+//! alone.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 
 use super::{
     Cache,
+    blocks::Blocks,
     disk::{
         BODY_BYTES_MAX, Disk, DiskConfig, Located, META_BYTES_MAX, Name, OpenError, Part, ReadError, Record,
     },
@@ -46,10 +48,17 @@ impl DiskTier {
 
 /// The tag of a response that does not vary.
 const PLAIN: u64 = 0;
+/// What comes from disk is put into memory if all of its object takes no more than one in so many of it.
+const PROMOTED_FRACTION: u64 = 8;
+/// A fill waits while more than this is waiting to be written.
+const QUEUED_BYTES_MAX: u64 = 16 << 20;
 /// A viewer waits for the disk at most this long.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// A response that came later than this from now was stored by a clock that was wrong.
 const FUTURE_MAX: Duration = Duration::from_secs(60);
+/// Blocks that are dropped at once with the object they belong to. What is left of a larger one is asked for by nobody, and leaves when
+/// others need its place.
+const DROPPED_AT_ONCE: u64 = 4096;
 /// What is over so soon is not worth writing.
 const KEPT_MIN: Duration = Duration::from_secs(2);
 
@@ -78,6 +87,12 @@ impl Cache {
 
     /// Does to the disk what was done to memory.
     fn follow(&self, key: &[u8], change: Change, now: Timestamp) {
+        let staying = change.come.as_ref().and_then(|object| object.head.blocks());
+        for blocks in change.gone.iter().filter_map(|object| object.head.blocks()) {
+            if Some(blocks) != staying {
+                self.drop_blocks(key, blocks);
+            }
+        }
         let Some(disk) = &self.disk else { return };
         let name = name(disk, key);
         let new_tag = change.come.as_deref().map(tag);
@@ -102,6 +117,82 @@ impl Cache {
         demote(disk, &change.evicted, now);
     }
 
+    /// Drops what is no longer worth keeping. Nothing goes to any origin because of it. Returns how many objects there were.
+    pub fn sweep(&self, now: Timestamp) -> usize {
+        let mut gone = Vec::new();
+        let dropped = self.memory.sweep(now, |key, object| {
+            gone.extend(object.head.blocks().map(|blocks| (key.to_vec(), blocks)));
+        });
+        gone.iter().for_each(|(key, blocks)| self.drop_blocks(key, *blocks));
+        dropped
+    }
+
+    /// Stores a block of the object under `key`.
+    pub fn insert_block(&self, key: &[u8], blocks: Blocks, index: u64, block: &Arc<Object>, now: Timestamp) {
+        let key = blocks.key(key, index);
+        let change = self.memory.insert_block(Arc::clone(&key), Arc::clone(block));
+        let Some(disk) = &self.disk else { return };
+        // What is not kept is counted by the disk.
+        let _ = write(disk, (name(disk, &key), PLAIN), &key, block, now);
+        demote(disk, &change.evicted, now);
+    }
+
+    /// A block of the object under `key`, from memory or from disk.
+    pub async fn block(&self, key: &[u8], blocks: Blocks, index: u64, now: Timestamp) -> Option<Arc<Object>> {
+        let block_key = blocks.key(key, index);
+        if let Some(stored) = self.memory.get(&block_key) {
+            return stored.as_slice().first().cloned();
+        }
+        let disk = self.disk.as_ref()?;
+        let located = *disk.find(name(disk, &block_key)).first()?;
+        let record = read(disk, &located).await.ok()?;
+        disk.touch(&located);
+        let block = object_of(&record, &block_key, now)?;
+        if blocks.length <= self.limits.memory_bytes / PROMOTED_FRACTION {
+            let change = self.memory.insert_block(block_key, Arc::clone(&block));
+            demote(disk, &change.evicted, now);
+        }
+        Some(block)
+    }
+
+    /// Whether a block of the object under `key` is in memory or on disk. Never waits.
+    #[must_use]
+    pub fn has_block(&self, key: &[u8], blocks: Blocks, index: u64) -> bool {
+        let key = blocks.key(key, index);
+        self.memory.peek(&key).is_some() || self.is_on_disk(&key)
+    }
+
+    /// Whether the disk can take another block soon, if there is one.
+    #[must_use]
+    pub fn has_room_for_a_block(&self) -> bool {
+        self.disk.as_ref().is_none_or(|disk| disk.figures().queue_bytes < QUEUED_BYTES_MAX)
+    }
+
+    /// Forgets the object under `key` that these blocks are of: they are of a version that is no more.
+    pub fn drop_object_in_blocks(&self, key: &Arc<[u8]>, blocks: Blocks, now: Timestamp) {
+        match self.object_in_blocks(key, blocks) {
+            Some(object) => self.replace(key, &object, None, now),
+            None => self.drop_blocks(key, blocks),
+        }
+    }
+
+    /// What is stored of the object that these blocks are of.
+    #[must_use]
+    pub fn object_in_blocks(&self, key: &[u8], blocks: Blocks) -> Option<Arc<Object>> {
+        let stored = self.memory.peek(key)?;
+        stored.as_slice().iter().find(|object| object.head.blocks() == Some(blocks)).cloned()
+    }
+
+    fn drop_blocks(&self, key: &[u8], blocks: Blocks) {
+        for index in 0..blocks.count().min(DROPPED_AT_ONCE) {
+            let key = blocks.key(key, index);
+            self.memory.remove_block(&key);
+            if let Some(disk) = &self.disk {
+                disk.remove(name(disk, &key), None);
+            }
+        }
+    }
+
     /// Drops what the disk may have under a key and has not yet found, since the start: something else has taken its place.
     pub fn drop_unread(&self, key: &[u8]) {
         if let Some(disk) = self.disk.as_ref().filter(|disk| disk.is_loading()) {
@@ -118,20 +209,11 @@ impl Cache {
     /// Brings what the disk has under a key to memory. What cannot be read is as if it were not there.
     pub async fn load(&self, key: &[u8], now: Timestamp) {
         let Some(disk) = &self.disk else { return };
-        let (name, mut read) = (name(disk, key), Vec::new());
+        let (name, mut found) = (name(disk, key), Vec::new());
         for located in disk.find(name) {
-            // What is in the page cache is here at once.
-            let record = match disk.read_resident(&located, Part::Whole) {
-                Err(ReadError::WouldBlock) => {
-                    let read = timeout(READ_TIMEOUT, disk.read(&located, Part::Whole)).await;
-                    // A disk that hangs is a miss: the origin may be quicker.
-                    read.unwrap_or(Err(ReadError::Busy))
-                }
-                record => record,
-            };
-            read.extend(record.ok().map(|record| (located, record)));
+            found.extend(read(disk, &located).await.ok().map(|record| (located, record)));
         }
-        self.take_up(disk, name, key, &read, now);
+        self.take_up(disk, name, key, &found, now);
     }
 
     /// The same without ever waiting: does nothing, and says so, if the disk would have to be waited for.
@@ -163,6 +245,18 @@ impl Cache {
             let change = self.memory.insert(key.into(), object, now);
             demote(disk, &change.evicted, now);
         }
+    }
+}
+
+/// Reads a record: at once if it is in the page cache.
+async fn read(disk: &Disk, located: &Located) -> Result<Record, ReadError> {
+    match disk.read_resident(located, Part::Whole) {
+        Err(ReadError::WouldBlock) => {
+            let read = timeout(READ_TIMEOUT, disk.read(located, Part::Whole)).await;
+            // A disk that hangs is a miss: the origin may be quicker.
+            read.unwrap_or(Err(ReadError::Busy))
+        }
+        record => record,
     }
 }
 
@@ -208,9 +302,7 @@ fn tag(object: &Object) -> u64 {
 fn write(disk: &Disk, (name, tag): (Name, u64), key: &[u8], object: &Arc<Object>, now: Timestamp) -> bool {
     let kept_until = object.head.kept_until();
     let length = usize::try_from(object.body_bytes()).unwrap_or(usize::MAX);
-    // Parts are put together in memory until they are a whole.
-    let is_part = object.head.part().is_some();
-    if is_part || kept_until <= now.after(KEPT_MIN) || length > BODY_BYTES_MAX {
+    if kept_until <= now.after(KEPT_MIN) || length > BODY_BYTES_MAX {
         return false;
     }
     let meta = encoded::encode(key, &object.head);
@@ -229,6 +321,7 @@ fn object_of(record: &Record, key: &[u8], now: Timestamp) -> Option<Arc<Object>>
         .ok()?;
     let length = record.body.len() as u64;
     let is_whole = match head.status() {
+        _ if head.blocks().is_some() => length == 0,
         StatusCode::NO_CONTENT => length == 0,
         _ => head.content_length() == Some(length),
     };

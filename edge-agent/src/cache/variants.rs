@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicI64, Ordering},
 };
 
 use http::HeaderMap;
@@ -19,32 +19,45 @@ pub const VARIANTS_MAX: usize = 32;
 pub enum Variants {
     /// As nearly always.
     One(Arc<Object>),
-    /// Several.
+    /// Several, or what is no response at all but a block of one.
     Many(Arc<Many>),
 }
 
-/// Several stored responses of one key.
+/// What a count of keys would count wrongly: not as one response.
 #[derive(Debug)]
 pub struct Many {
     list: Box<[Arc<Object>]>,
-    /// Counts those beyond the first, which a count of keys does not.
-    counted: Arc<AtomicU64>,
+    /// By how many responses a count of keys is wrong.
+    counted: Arc<AtomicI64>,
+    responses: i64,
+}
+
+impl Many {
+    fn new(list: Vec<Arc<Object>>, responses: i64, counted: &Arc<AtomicI64>) -> Arc<Self> {
+        counted.fetch_add(responses - 1, Ordering::Relaxed);
+        Arc::new(Self { list: list.into(), counted: Arc::clone(counted), responses })
+    }
 }
 
 impl Drop for Many {
     fn drop(&mut self) {
-        self.counted.fetch_sub(self.list.len() as u64 - 1, Ordering::Relaxed);
+        self.counted.fetch_sub(self.responses - 1, Ordering::Relaxed);
     }
 }
 
 impl Variants {
     /// These responses, if there are any; `counted` is told how many more than one they are.
-    pub(crate) fn new(mut list: Vec<Arc<Object>>, counted: &Arc<AtomicU64>) -> Option<Self> {
+    pub(crate) fn new(mut list: Vec<Arc<Object>>, counted: &Arc<AtomicI64>) -> Option<Self> {
         if list.len() <= 1 {
             return list.pop().map(Self::One);
         }
-        counted.fetch_add(list.len() as u64 - 1, Ordering::Relaxed);
-        Some(Self::Many(Arc::new(Many { list: list.into(), counted: Arc::clone(counted) })))
+        let responses = i64::try_from(list.len()).unwrap_or(i64::MAX);
+        Some(Self::Many(Many::new(list, responses, counted)))
+    }
+
+    /// A block of a response, which counts for none.
+    pub(crate) fn block(block: Arc<Object>, counted: &Arc<AtomicI64>) -> Self {
+        Self::Many(Many::new(vec![block], 0, counted))
     }
 
     /// All of them, the most recent first.

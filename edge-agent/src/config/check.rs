@@ -25,8 +25,9 @@ const IDLE_TIMEOUT_DEFAULT: &str = "60s";
 const CONNECTIONS_DEFAULT: &str = "65536";
 const LOG_LEVEL_DEFAULT: &str = "info";
 const LOG_FORMAT_DEFAULT: &str = "text";
-/// Largest cached object by default, if the memory is not smaller.
-const OBJECT_BYTES_DEFAULT: u64 = 64 << 20;
+/// Largest cached object by default: CloudFront's.
+const OBJECT_BYTES_DEFAULT: u64 = 50 << 30;
+const BACKGROUND_FILL_PERCENT_DEFAULT: u8 = 50;
 
 /// Least memory of a cache: below that it is a mistake in the unit.
 const MEMORY_BYTES_MIN: u64 = 1 << 20;
@@ -67,11 +68,12 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> Result<Settings, Vec<Pro
     };
     let object_bytes_max = match &layer.cache_object_bytes_max {
         Some(text) => c.at_least("cache.object_bytes_max", text, 1),
-        None => OBJECT_BYTES_DEFAULT.min(memory_bytes),
+        None => OBJECT_BYTES_DEFAULT,
     };
-    if object_bytes_max > memory_bytes && c.problems.is_empty() {
-        c.problem("cache.object_bytes_max", "must not be more than cache.memory.bytes");
-    }
+    let background_fill_percent = match &layer.cache_background_fill_percent {
+        Some(text) => c.percent("cache.background_fill_percent", text),
+        None => BACKGROUND_FILL_PERCENT_DEFAULT,
+    };
     let disk = c.disk(layer.cache_disk_path, layer.cache_disk_bytes);
     let settings = Settings {
         data_dir: c.data_dir(layer.data_dir),
@@ -86,7 +88,7 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> Result<Settings, Vec<Pro
             CONTROL_PLANES_MAX,
             Checker::control_plane,
         ),
-        cache: CacheSettings { memory_bytes, object_bytes_max, disk },
+        cache: CacheSettings { memory_bytes, object_bytes_max, background_fill_percent, disk },
         workers: match layer.workers {
             Some(text) => c.count("workers", &text, WORKERS_MAX),
             None => machine.parallelism.clamp(1, WORKERS_MAX),
@@ -226,6 +228,16 @@ impl Checker {
             _ => {
                 self.problem(setting, format!("{text:?} must be a whole number between 1 and {max}"));
                 1
+            }
+        }
+    }
+
+    fn percent(&mut self, setting: &str, text: &str) -> u8 {
+        match text.trim().parse() {
+            Ok(percent) if percent <= 100 => percent,
+            _ => {
+                self.problem(setting, format!("{text:?} must be a whole number between 0 and 100"));
+                0
             }
         }
     }

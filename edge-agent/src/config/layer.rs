@@ -31,9 +31,12 @@ pub struct Layer {
     /// Memory for cached objects; default: a quarter of what the machine or cgroup has
     #[arg(long, value_name = "SIZE", env = "HEADLAND_CACHE_MEMORY_BYTES")]
     pub cache_memory_bytes: Option<String>,
-    /// Largest object that is cached; larger ones pass through
+    /// Largest object that is cached, in memory, on disk or in blocks of both; larger ones pass through
     #[arg(long, value_name = "SIZE", env = "HEADLAND_CACHE_OBJECT_BYTES_MAX")]
     pub cache_object_bytes_max: Option<String>,
+    /// A fill of a large object that no viewer waits for any more goes on if this much of it has arrived; 0: always, 100: never
+    #[arg(long, value_name = "PERCENT", env = "HEADLAND_CACHE_BACKGROUND_FILL_PERCENT")]
+    pub cache_background_fill_percent: Option<String>,
     /// Directory of the disk cache, which outlives restarts; default: no disk cache
     #[arg(long, value_name = "DIR", env = "HEADLAND_CACHE_DISK_PATH")]
     pub cache_disk_path: Option<String>,
@@ -76,6 +79,9 @@ impl Layer {
             control_planes: self.control_planes.or(below.control_planes),
             cache_memory_bytes: self.cache_memory_bytes.or(below.cache_memory_bytes),
             cache_object_bytes_max: self.cache_object_bytes_max.or(below.cache_object_bytes_max),
+            cache_background_fill_percent: self
+                .cache_background_fill_percent
+                .or(below.cache_background_fill_percent),
             cache_disk_path: self.cache_disk_path.or(below.cache_disk_path),
             cache_disk_bytes: self.cache_disk_bytes.or(below.cache_disk_bytes),
             workers: self.workers.or(below.workers),
@@ -135,6 +141,7 @@ struct Cache {
     memory: Memory,
     disk: Disk,
     object_bytes_max: Option<Scalar>,
+    background_fill_percent: Option<Scalar>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -177,6 +184,7 @@ impl From<File> for Layer {
             control_planes: file.control_planes,
             cache_memory_bytes: text(file.cache.memory.bytes),
             cache_object_bytes_max: text(file.cache.object_bytes_max),
+            cache_background_fill_percent: text(file.cache.background_fill_percent),
             cache_disk_path: file.cache.disk.path,
             cache_disk_bytes: text(file.cache.disk.bytes),
             workers: text(file.workers),
@@ -204,6 +212,7 @@ impl From<Layer> for File {
                 memory: Memory { bytes: scalar(layer.cache_memory_bytes) },
                 disk: Disk { path: layer.cache_disk_path, bytes: scalar(layer.cache_disk_bytes) },
                 object_bytes_max: scalar(layer.cache_object_bytes_max),
+                background_fill_percent: scalar(layer.cache_background_fill_percent),
             },
             workers: scalar(layer.workers),
             drain_timeout: scalar(layer.drain_timeout),

@@ -29,7 +29,10 @@ fn nothing_needs_to_be_set() {
     assert_eq!(settings.limits.header_timeout, Duration::from_secs(10));
     let small = Machine { memory_bytes: 64 << 20, ..machine() };
     let cache = Settings::check(Layer::default(), &small).unwrap().cache;
-    assert_eq!((cache.memory_bytes, cache.object_bytes_max), (16 << 20, 16 << 20));
+    assert_eq!(
+        (cache.memory_bytes, cache.object_bytes_max, cache.background_fill_percent),
+        (16 << 20, 50 << 30, 50)
+    );
 }
 
 #[test]
@@ -52,6 +55,7 @@ fn every_problem_is_told_at_once() {
         control_planes: Some(vec!["https://cp".into(), "cp:7071".into(), "http://cp/path".into()]),
         cache_memory_bytes: some("lots"),
         cache_object_bytes_max: some("0"),
+        cache_background_fill_percent: some("101"),
         workers: some("0"),
         drain_timeout: some("30"),
         limits_idle_timeout: some("2h"),
@@ -66,6 +70,7 @@ fn every_problem_is_told_at_once() {
         wrong,
         [
             "admin",
+            "cache.background_fill_percent",
             "cache.memory.bytes",
             "cache.object_bytes_max",
             "control_planes[0]",
@@ -85,16 +90,10 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
-fn lists_have_limits_and_an_object_fits_the_cache() {
+fn lists_have_limits() {
     assert_eq!(wrong(Layer { http: Some(vec![]), ..Layer::default() }), ["http"]);
     let many = vec!["http://cp:1".to_owned(); 17];
     assert_eq!(wrong(Layer { control_planes: Some(many), ..Layer::default() }), ["control_planes"]);
-    let layer = Layer {
-        cache_memory_bytes: some("10MiB"),
-        cache_object_bytes_max: some("11MiB"),
-        ..Layer::default()
-    };
-    assert_eq!(wrong(layer), ["cache.object_bytes_max"]);
 }
 
 #[test]

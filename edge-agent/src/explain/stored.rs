@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, header};
 use super::{Found, shown};
 use crate::{
     cache::{
+        blocks::Blocks,
         cache_control::Directives,
         freshness::{self, Source},
         object::{Head, Object},
@@ -64,9 +65,6 @@ pub(super) fn variant(
     let headers = head.to_headers();
     let field = |name| headers.get(name).map(|value| text(value.as_bytes())).unwrap_or_default();
     let directives = Directives::of(policy.semantics, &headers);
-    let content_range = head.part().map(|part| {
-        format!("bytes {}-{}/{}", part.bytes.start, part.bytes.end.saturating_sub(1), part.length)
-    });
     v1::StoredVariant {
         selected,
         status: head.status().as_u16().into(),
@@ -74,14 +72,14 @@ pub(super) fn variant(
         etag: field(header::ETAG),
         last_modified: field(header::LAST_MODIFIED),
         cache_control: all(&headers, &header::CACHE_CONTROL).join(", "),
-        body_bytes: object.body_bytes(),
+        body_bytes: object.length(),
         freshness: Some(freshness_sum(head, &headers, &directives, policy, now)),
         stale: Some(stale_windows(&head.terms(), now)),
         must_revalidate: directives.must_revalidate || directives.proxy_revalidate,
         no_cache: head.terms().validate_always,
         reuse: String::new(),
         kept_until: Some(wire_time(head.kept_until())),
-        content_range: content_range.unwrap_or_default(),
+        blocks: head.blocks().map_or(0, Blocks::count),
     }
 }
 

@@ -10,10 +10,10 @@ use super::*;
 use crate::{
     cache::{
         Limits,
+        blocks::{self, Blocks},
         freshness::Timing,
         key,
         object::{Object, Unpacked},
-        part::Part,
         storability::{self, RequestFacts, ResponseFacts},
     },
     clock::Clock,
@@ -32,7 +32,7 @@ struct Bench {
 
 fn bench(change: impl FnOnce(&mut v1::DistributionConfig)) -> Bench {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-    let limits = Limits { memory_bytes: 1 << 20, object_bytes_max: 1 << 16 };
+    let limits = Limits { memory_bytes: 8 << 20, object_bytes_max: 50 << 20, background_fill_percent: 50 };
     let identity = Identity { pseudonym: "headland-test".into() };
     let clock = Clock::manual(NOW);
     let shared = Shared::new(limits, None, 1, identity, clock.clone(), runtime.handle().clone());
@@ -103,15 +103,15 @@ impl Bench {
 
     /// Stores what an origin would have answered to a request just now.
     fn store(&self, request: &[(&'static str, &str)], status: u16, response: &[(&'static str, &str)]) {
-        self.store_part(request, status, response, None);
+        self.store_in_blocks(request, status, response, None);
     }
 
-    fn store_part(
+    fn store_in_blocks(
         &self,
         request: &[(&'static str, &str)],
         status: u16,
         response: &[(&'static str, &str)],
-        part: Option<Part>,
+        blocks: Option<Blocks>,
     ) {
         let table = self.explainer.shared.routing.current();
         let distribution = table.distribution("cdn.test").expect("distribution");
@@ -126,7 +126,7 @@ impl Bench {
         let storable =
             storability::decide(policy, RequestFacts { headers: &request, authorization: false }, facts)
                 .expect("storable");
-        let key = if part.is_some() { part::key_of_parts(&key) } else { key.into() };
+        let key: Arc<[u8]> = key.into();
         let head = Unpacked {
             status,
             headers,
@@ -135,11 +135,18 @@ impl Bench {
             vary: storable.vary,
             groups: storable.groups,
             began: self.explainer.shared.cache.invalidations.epoch(),
-            part,
+            blocks,
             ..Unpacked::sample(now, Duration::ZERO)
         };
-        let object = Object::new(head.pack(), &[Bytes::from_static(b"abc")], 3);
-        self.explainer.shared.cache.insert(key, Arc::new(object), now);
+        let (body, bytes) = if blocks.is_some() { (&b""[..], 0) } else { (&b"abc"[..], 3) };
+        let object = Object::new(head.pack(), &[Bytes::from_static(body)], bytes);
+        let cache = &self.explainer.shared.cache;
+        if let Some(blocks) = blocks {
+            // The second of them is there, and no other.
+            let block = Object::new(blocks::head_of_block(&object.head, 0, now), &[], 0);
+            cache.insert_block(&key, blocks, 1, &Arc::new(block), now);
+        }
+        cache.insert(key, Arc::new(object), now);
     }
 }
 
@@ -439,21 +446,31 @@ fn what_has_to_be_validated_says_why() {
 }
 
 #[test]
-fn parts_are_told_of() {
+fn blocks_are_told_of() {
     let edge = bench(rfc9111);
-    let part = Part { bytes: 0..3, length: 10 };
-    let response = [("cache-control", "max-age=60"), ("etag", "\"v1\"")];
+    let blocks = Blocks::new(3 << 20);
+    let response = [("cache-control", "max-age=60"), ("etag", "\"v1\""), ("content-length", "3145728")];
     let ask = |range| edge.ask("GET /a", &[("range", range)]);
     check(&ask("bytes=0-1"), Verdict::Miss, "uri-miss");
-    edge.store_part(&[], 200, &response, Some(part));
-    let told = ask("bytes=1-2");
-    check(&told, Verdict::Hit, "part");
-    assert_eq!((told.status, told.variants[0].content_range.as_str()), (206, "bytes 0-2/10"));
+    edge.store_in_blocks(&[], 200, &response, Some(blocks));
+    let told = ask("bytes=1048576-2097151");
+    check(&told, Verdict::Hit, "fresh");
+    assert_eq!((told.variants[0].blocks, told.variants[0].body_bytes), (3, 3 << 20));
     assert_eq!(told.cache_status, "headland-test; hit; ttl=60");
-    let told = ask("bytes=2-5");
-    check(&told, Verdict::Miss, "partial");
-    assert_eq!((told.variants.len(), told.cache_status.as_str()), (1, "headland-test; fwd=partial"));
-    check(&edge.ask("GET /a", &[]), Verdict::Miss, "uri-miss");
+    for range in [
+        "bytes=1048575-1048576",
+        "bytes=2097151-2097152",
+        "bytes=-1",
+        "bytes=1048576-1048577,0-0",
+        "bytes=0-",
+    ] {
+        let told = ask(range);
+        check(&told, Verdict::Miss, "partial");
+        assert_eq!((told.variants.len(), told.cache_status.as_str()), (1, "headland-test; fwd=partial"));
+    }
+    check(&edge.ask("GET /a", &[]), Verdict::Miss, "partial");
+    check(&edge.ask("HEAD /a", &[]), Verdict::Hit, "fresh");
+    check(&edge.ask("GET /a", &[("if-none-match", "\"v1\"")]), Verdict::Hit, "fresh");
 }
 
 #[test]

@@ -53,8 +53,9 @@ pub(super) fn road(road: Road) -> &'static str {
         Road::Uncacheable => {
             "the last response could not be stored, so that viewers do not wait for one another"
         }
-        Road::Part => "the part that is asked for is stored",
-        Road::Oversized => "the last response was too large to be stored; the range is fetched alone",
+        Road::Oversized => {
+            "the object can be kept neither in one piece nor in blocks; the range is fetched alone"
+        }
         Road::Together => "all who ask for it wait for one response",
     }
 }

@@ -2,18 +2,15 @@
 //!
 //! The pipeline acts on what comes out here, and `explain` tells it: nothing is decided in two places.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use headland_proto::model::{MethodSet, Semantics};
 use http::{HeaderMap, Method, Request, header};
 
-use super::{
-    lookup::{self, Found, Slot},
-    part,
-};
+use super::lookup::{self, Found, Slot};
 use crate::{
     cache::{
-        Cache,
+        Cache, blocks,
         cache_control::RequestDirectives,
         key::{self, UriPart},
         reuse::Permission,
@@ -25,6 +22,7 @@ use crate::{
         cache_status::Forward,
         conditional,
         max_forwards::{self, MaxForwards},
+        range::{self, Selection},
         request::{self, Refusal},
     },
 };
@@ -248,6 +246,34 @@ pub(super) fn goes_past_cache(
     Ok((rfc9111 && conditional::is_for_origin(headers)).then_some(Past::Precondition))
 }
 
+/// Blocks that are looked at to tell whether all are there that a request wants.
+const LOOKED_AT_MAX: usize = 64;
+
+/// Whether what was found is kept in blocks, and of those that the request wants one is not there. Of very many, the first are looked
+/// at.
+pub(crate) fn lacks_blocks<B>(cache: &Cache, key: &[u8], found: &Found, request: &Request<B>) -> bool {
+    let Some((object, _)) = found.usable() else { return false };
+    let (head, headers) = (&object.head, request.headers());
+    let Some(blocks) = head.blocks().filter(|_| request.method() == Method::GET) else { return false };
+    if conditional::is_not_modified(headers, head, head.date()) {
+        return false;
+    }
+    let selection = match conditional::if_range_holds(headers, head, head.date()) {
+        true => range::select(headers, blocks.length),
+        false => Selection::Whole,
+    };
+    let whole = 0..blocks.length;
+    let wanted = match &selection {
+        Selection::Whole => std::slice::from_ref(&whole),
+        Selection::Part(wanted) => std::slice::from_ref(wanted),
+        Selection::Parts(parts) => parts,
+        Selection::Unsatisfiable => &[],
+    };
+    let of_range = |wanted: &Range<u64>| blocks::index_of(wanted.start)..=blocks::index_of(wanted.end - 1);
+    let mut indexes = wanted.iter().flat_map(of_range).take(LOOKED_AT_MAX);
+    indexes.any(|index| !cache.has_block(key, blocks, index))
+}
+
 /// How a request that the cache could not answer gets to the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Road {
@@ -255,8 +281,6 @@ pub(crate) enum Road {
     Head,
     /// For this viewer only: the last response could not be stored.
     Uncacheable,
-    /// For the part that is asked for.
-    Part,
     /// For this viewer only: part of an object that is too large to keep is fetched as that part.
     Oversized,
     /// Together with all who ask for the same.
@@ -269,7 +293,6 @@ impl Road {
         match self {
             Self::Head => "head",
             Self::Uncacheable => "uncacheable",
-            Self::Part => "part",
             Self::Oversized => "oversized",
             Self::Together => "together",
         }
@@ -289,8 +312,6 @@ pub(crate) fn road(
         Road::Head
     } else if cache.uncacheable.contains(key, now) && cache.memory.peek(key).is_none() {
         Road::Uncacheable
-    } else if part::is_wanted(semantics, method, headers) {
-        Road::Part
     } else if headers.contains_key(header::RANGE) && cache.oversized.contains(key, now) {
         Road::Oversized
     } else {

@@ -1,15 +1,21 @@
 //! Filling: one fetch from the request to the stored object, with everybody who wants it reading along.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{ops::Range, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::{Worker, part, pass::Alone};
+use super::{
+    Worker,
+    blocks::{Arriving, InBlocks, content_length, plain},
+    pass::Alone,
+    ranged,
+};
 use crate::{
     cache::{
+        blocks::{self, BLOCK_BYTES, Blocks},
         cache_control::RequestDirectives,
         coalescing::{
             Leader, Outcome,
@@ -18,7 +24,6 @@ use crate::{
         freshness::{self, Timing},
         invalidation::Epoch,
         object::{Head, Object, Unpacked},
-        part::Part,
         reuse::{self, Cause, Failing},
         storability::{self, Reason, RequestFacts, ResponseFacts, Storable},
     },
@@ -31,14 +36,12 @@ use crate::{
     viewer::response,
 };
 
-/// Bodies under way that are meant to be stored may hold this fraction of the cache's memory; beyond it they are not stored.
-const UNDER_WAY_FRACTION: u64 = 4;
 /// Objects larger than this are put together off the worker, which has other viewers to serve.
 const GATHERED_ELSEWHERE_BYTES: u64 = 1 << 20;
 /// How long to wait for those who have been told of a body and have not begun to read.
 const ABOUT_TO_BEGIN: Duration = Duration::from_millis(1);
 /// What asks the origin to validate.
-const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+pub(super) const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
 /// What the one who started a fill gets.
 pub(super) enum Begun {
@@ -46,6 +49,10 @@ pub(super) enum Begun {
     Shared { head: Arc<Head>, reader: Reader, stored: bool },
     /// What was stored is still good.
     Revalidated { object: Arc<Object>, stored: bool },
+    /// An object that is kept in blocks, which are on their way, and the status it came with.
+    InBlocks { object: Arc<Object>, status: StatusCode },
+    /// Part of something that cannot be kept in blocks: whoever wants some of it has to ask for just that.
+    OnlyWhole,
     /// An error for which something stale may stand in.
     ServerError(Box<Alone>),
     /// A response for this viewer only, and why.
@@ -58,8 +65,8 @@ pub(super) enum Begun {
 pub(super) struct Filling {
     pub(super) behavior: Arc<Behavior>,
     pub(super) key: Arc<[u8]>,
-    /// Where parts of the object are kept, if only a part is asked for.
-    pub(super) parts_key: Option<Arc<[u8]>>,
+    /// Whether only some blocks are asked for.
+    pub(super) ranged: bool,
     pub(super) leader: Leader<Fault>,
     pub(super) outgoing: Outgoing,
     /// The viewer's headers, for Vary.
@@ -128,7 +135,7 @@ impl Worker {
 
     /// A response with a body of its own.
     async fn take(
-        &self,
+        self: Rc<Self>,
         filling: Filling,
         response: Response<Incoming>,
         under_way: UnderWay,
@@ -149,15 +156,31 @@ impl Worker {
         let policy = &filling.behavior.rules.cache_policy;
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
         let facts = RequestFacts { headers: &filling.request, authorization };
-        let part =
-            filling.parts_key.as_ref().and_then(|_| part::held_by(response.status(), response.headers()));
+        let is_part = filling.ranged && response.status() == StatusCode::PARTIAL_CONTENT;
+        let held = match is_part {
+            true => ranged::held_by(response.status(), response.headers()),
+            false => content_length(response.headers()).map(|length| (0..length, length)),
+        };
         // A part is stored on the same terms as the whole (RFC 9111 section 3.3).
-        let status = if part.is_some() { StatusCode::OK } else { response.status() };
+        let status = if is_part { StatusCode::OK } else { response.status() };
         let response_facts = ResponseFacts { status, ..ResponseFacts::of(&response, timing) };
         match storability::decide(policy, facts, response_facts) {
-            Err(reason) => self.leave_alone(&filling, reason, Alone { response, under_way }, &mut starter),
-            Ok(storable) => self.share(filling, response, under_way, (timing, part), storable, starter).await,
+            Err(reason) if !is_part => {
+                self.leave_alone(&filling, reason, Alone { response, under_way }, &mut starter);
+            }
+            Ok(storable) if !is_part || held.is_some() => {
+                self.share(filling, response, under_way, Came { timing, held, is_part }, storable, starter)
+                    .await;
+            }
+            _ => self.only_whole(&filling, &mut starter),
         }
+    }
+
+    /// Part of something that cannot be kept.
+    fn only_whole(&self, filling: &Filling, starter: &mut Starter) {
+        self.cache.oversized.remember(&filling.key, self.clock.now());
+        filling.leader.decide(Outcome::Alone);
+        starter.tell(Begun::OnlyWhole);
     }
 
     /// A response that is not to be stored.
@@ -182,29 +205,46 @@ impl Worker {
 
     /// A response that is stored, and that all who wait get as it comes.
     async fn share(
-        &self,
+        self: Rc<Self>,
         filling: Filling,
         response: Response<Incoming>,
         under_way: UnderWay,
-        (timing, part): (Timing, Option<Part>),
+        came: Came,
         storable: Storable,
         mut starter: Starter,
     ) {
         let (parts, incoming) = response.into_parts();
+        let Came { timing, held, is_part } = came;
         let policy = &filling.behavior.rules.cache_policy;
         let mut headers =
             response::headers_from_origin(&parts.headers, policy, &self.via(parts.version), timing.response);
+        if let Some((_, length)) = held.as_ref().filter(|_| is_part) {
+            headers.remove(header::CONTENT_RANGE);
+            headers.insert(header::CONTENT_LENGTH, (*length).into());
+        }
+        let status = if is_part { StatusCode::OK } else { parts.status };
         let shareable = storable.is_shareable(timing.response);
-        let all = storable.take_out(&mut headers);
-        let is_part = part.is_some();
-        let head = new_head(parts.status, headers, timing, storable, filling.began);
-        let head = Unpacked { part, ..head };
         // The one who caused the fetch gets what the origin meant for nobody else.
+        let all = storable.take_out(&mut headers);
+        let head = new_head(status, headers, timing, storable, filling.began);
+        // Whoever was asked for a part and sends the whole cannot be asked for parts.
+        let takes_ranges = is_part || !filling.ranged;
+        if let Some((bytes, length)) = held.clone().filter(|_| shareable && takes_ranges)
+            && length <= self.cache.limits().in_blocks_bytes_max()
+            && blocks::can_hold(&head, length)
+        {
+            let arriving = Arriving { incoming, skip: 0, _under_way: under_way };
+            let came = (parts.status, bytes, length);
+            return self.share_in_blocks(filling, head, all, came, arriving, starter).await;
+        }
+        if is_part && held.is_none_or(|(bytes, length)| bytes != (0..length)) {
+            return self.only_whole(&filling, &mut starter);
+        }
         let own_head = all.map(|headers| Arc::new(Unpacked { headers, ..head.clone() }.pack()));
         let head = Arc::new(head.pack());
         let own_head = own_head.unwrap_or_else(|| Arc::clone(&head));
         let length = head.content_length();
-        if !is_part && length.is_some_and(|length| length > self.cache.limits().object_bytes_max) {
+        if length.is_some_and(|length| length > self.cache.limits().piece_bytes_max()) {
             self.cache.oversized.remember(&filling.key, timing.response);
         }
         if shareable {
@@ -222,6 +262,42 @@ impl Worker {
             false => Outcome::Alone,
         });
         self.pump(Pump { filling, head, body, incoming, _under_way: under_way }).await;
+    }
+
+    /// A response that is stored in blocks: all who wait get its head, and each gets the blocks that it wants.
+    async fn share_in_blocks(
+        self: Rc<Self>,
+        filling: Filling,
+        head: Unpacked,
+        all: Option<HeaderMap>,
+        (status, bytes, length): (StatusCode, Range<u64>, u64),
+        arriving: Arriving,
+        mut starter: Starter,
+    ) {
+        let known = filling.candidates.iter().filter_map(|old| Some((old, old.head.blocks()?)));
+        let known = known.into_iter().find(|(old, blocks)| blocks.are_of(&old.head, &head.headers, length));
+        let blocks = known.map_or_else(|| Blocks::new(length), |(_, blocks)| blocks);
+        let head = Unpacked { blocks: Some(blocks), ..head };
+        let whole = |head: Unpacked| Arc::new(Object::new(head.pack(), &[], 0));
+        let own = all.map(|headers| whole(Unpacked { headers, ..head.clone() }));
+        let object = whole(head);
+        let own = own.unwrap_or_else(|| Arc::clone(&object));
+        let first = bytes.start.div_ceil(BLOCK_BYTES);
+        let end = if bytes.end == length { blocks.count() } else { bytes.end / BLOCK_BYTES };
+        // Before anybody hears of it, so that nobody begins another.
+        let conductor = (first < end).then(|| self.runs.begin(blocks.id, first..end));
+        self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
+        self.cache.uncacheable.forget(filling.leader.key());
+        filling.leader.decide(Outcome::Stored(Arc::clone(&object)));
+        starter.tell(Begun::InBlocks { object: own, status });
+        let Filling { key, behavior, request, outgoing, breaker, leader, .. } = filling;
+        // The next fill of this key will find the object.
+        drop(leader);
+        let source = InBlocks { key, object, blocks, behavior, request, outgoing: plain(&outgoing), breaker };
+        if let Some(conductor) = conductor {
+            let arriving = Arriving { skip: first * BLOCK_BYTES - bytes.start, ..arriving };
+            self.run(Rc::new(source), conductor, Some(arriving)).await;
+        }
     }
 
     /// Moves the body from the origin to the readers, and into the cache when it is complete.
@@ -246,34 +322,17 @@ impl Worker {
             }
         }
         // Readers need not wait for the storing.
-        let expected = head.part().map(|part| part.bytes.end - part.bytes.start);
         let Some((chunks, bytes)) = body.complete() else {
             return;
         };
-        if expected.is_some_and(|expected| expected != bytes) {
-            tracing::debug!(
-                origin = filling.behavior.origin.id,
-                "nothing stored of a part that is not as long as it says"
-            );
-            return;
-        }
         let head = stored_head(head, bytes);
-        let is_part = head.part().is_some();
         let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
             self.background.spawn_blocking(move || Object::new(head, &chunks, bytes)).await.ok()
         } else {
             Some(Object::new(head, &chunks, bytes))
         };
         if let Some(object) = gathered.map(Arc::new) {
-            match &filling.parts_key {
-                Some(parts_key) if is_part => {
-                    self.store_part(parts_key, &filling.key, &filling.request, &object).await;
-                }
-                _ => {
-                    let key = Arc::clone(&filling.key);
-                    self.cache.insert(key, Arc::clone(&object), self.clock.now());
-                }
-            }
+            self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
             body.settle(object);
         }
         // Only now may the next fill of this key begin, and it will find the object.
@@ -282,9 +341,18 @@ impl Worker {
     /// Whether a body that is this long so far, or will be, may be kept to be stored.
     fn has_room_for(&self, bytes: Option<u64>) -> bool {
         let limits = self.cache.limits();
-        bytes.unwrap_or(0) <= limits.object_bytes_max
-            && self.fills.held_bytes() <= limits.memory_bytes / UNDER_WAY_FRACTION
+        bytes.unwrap_or(0) <= limits.piece_bytes_max()
+            && self.fills.held_bytes() <= limits.under_way_bytes_max()
     }
+}
+
+/// How a response came.
+struct Came {
+    timing: Timing,
+    /// Which bytes it has of an object of which length, if that is known.
+    held: Option<(Range<u64>, u64)>,
+    /// Whether some bytes were asked for, and that is what came.
+    is_part: bool,
 }
 
 struct Pump {
@@ -344,7 +412,7 @@ pub(crate) fn new_head(
         vary: storable.vary,
         groups: storable.groups,
         began,
-        part: None,
+        blocks: None,
     }
 }
 

@@ -79,7 +79,7 @@ impl Worker {
                 }
                 if shareable {
                     self.cache.uncacheable.forget(filling.leader.key());
-                    filling.leader.decide(Outcome::Revalidated(object));
+                    filling.leader.decide(Outcome::Stored(object));
                 } else {
                     self.cache.uncacheable.remember(filling.leader.key(), timing.response);
                     filling.leader.decide(Outcome::Alone);
@@ -117,7 +117,9 @@ impl Worker {
             Ok(storable) => {
                 let shareable = storable.is_shareable(timing.response);
                 let all = storable.take_out(&mut headers);
-                let head = new_head(status, headers, timing, storable, began);
+                // The body stays where it is.
+                let blocks = old.head.blocks();
+                let head = Unpacked { blocks, ..new_head(status, headers, timing, storable, began) };
                 let own = all.map(|headers| {
                     let headers = response::headers_to_store(headers, status);
                     object(Unpacked { headers, ..head.clone() })

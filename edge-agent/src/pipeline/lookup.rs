@@ -33,8 +33,6 @@ pub(crate) struct Found {
     /// The place in `variants` of the one that fits.
     selected: Option<(usize, Reuse)>,
     directives: RequestDirectives,
-    /// Whether there is a part of what is asked for, and not all of it.
-    partial: bool,
 }
 
 /// Sets the names of requests with credentials apart. No part of a key has this tag.
@@ -69,7 +67,7 @@ pub(super) fn look(
         };
         (index, reuse)
     });
-    Found { variants: Some(variants), selected, directives: *directives, partial: false }
+    Found { variants: Some(variants), selected, directives: *directives }
 }
 
 /// How it is told of that what is stale is used because the origin is known to be down.
@@ -78,11 +76,6 @@ pub(crate) fn handling_unasked(object: &Object, permission: Permission, now: Tim
 }
 
 impl Found {
-    /// A part of what is asked for, and not all of it.
-    pub(super) fn partial() -> Self {
-        Self { partial: true, ..Self::default() }
-    }
-
     /// All that is stored under the key, the most recent first.
     pub(crate) fn all(&self) -> &[Arc<Object>] {
         self.variants.as_ref().map_or(&[], Variants::as_slice)
@@ -101,6 +94,11 @@ impl Found {
             (object, Reuse::Stale(permission)) => Some((object, Some(permission))),
             (_, Reuse::Validate(_)) => None,
         }
+    }
+
+    /// Whether the object that may answer is kept in blocks.
+    pub(crate) fn is_in_blocks(&self) -> bool {
+        self.usable().is_some_and(|(object, _)| object.head.blocks().is_some())
     }
 
     /// The object that may stand in for an origin that fails.
@@ -133,7 +131,6 @@ impl Found {
             (Some((_, Reuse::Validate(cause))), _) => (Forward::Stale, Some(cause)),
             (Some(_), _) => (Forward::Miss, None),
             (None, Some(_)) => (Forward::VaryMiss, None),
-            (None, None) if self.partial => (Forward::Partial, None),
             (None, None) => (Forward::UriMiss, None),
         }
     }

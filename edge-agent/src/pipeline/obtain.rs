@@ -10,6 +10,7 @@ use super::{
     Asking, Errand, Way, Worker,
     fill::{Begun, Filling},
     lookup::{Found, Slot},
+    ranged,
 };
 use crate::{
     cache::{
@@ -61,14 +62,14 @@ impl Worker {
             let found = self.look(slot, headers, now);
             // Another fetch may have ended since.
             if found.usable().is_some() {
-                return Ok(self.hit_for(&found, asking));
+                return Ok(self.hit_for(errand, &found, &asking));
             }
             let probe = match self.breaker(errand).outlook(now) {
                 Outlook::Good => None,
                 Outlook::Probe(probe) => Some(probe),
                 Outlook::Bad => {
                     if let Some((object, permission)) = found.stand_in(Failing::Unreachable, now) {
-                        return Ok(self.stale_unasked(object, permission, &asking));
+                        return Ok(self.stale_unasked(errand, object, permission, &asking));
                     }
                     None
                 }
@@ -76,7 +77,7 @@ impl Worker {
             let name = found.name_to_join(&slot.key, headers, seen.as_deref());
             if self.goes_alone(&name, slot, now) {
                 let leader = self.fills.solo(&name);
-                return self.lead(errand, slot, leader, found, probe, None, asking).await;
+                return self.lead(errand, slot, leader, found, probe, asking).await;
             }
             let waiting = match self.fills.join(&name) {
                 Role::Leader(leader) => {
@@ -84,20 +85,20 @@ impl Worker {
                     let found = self.look(slot, headers, now);
                     if found.usable().is_some() {
                         drop(leader);
-                        return Ok(self.hit_for(&found, asking));
+                        return Ok(self.hit_for(errand, &found, &asking));
                     }
-                    return self.lead(errand, slot, leader, found, probe, None, asking).await;
+                    return self.lead(errand, slot, leader, found, probe, asking).await;
                 }
                 Role::Waiter(fill) => {
                     if let Some((object, permission)) = found.stand_in_after_failure(now) {
-                        return Ok(self.stale_unasked(object, permission, &asking));
+                        return Ok(self.stale_unasked(errand, object, permission, &asking));
                     }
                     self.wait(errand, &fill, &found).await
                 }
             };
             // Who probes has done so by waiting with the one who asked.
             drop(probe);
-            match self.after_waiting(waiting, slot, &found, asking) {
+            match self.after_waiting(waiting, errand, slot, &found, asking) {
                 Waited::Answer(answer) => return answer,
                 Waited::InVain(back) => return self.by_oneself(errand, slot, *back).await,
                 Waited::ForOthers(back, head) => {
@@ -120,17 +121,24 @@ impl Worker {
         let now = self.clock.now();
         let found = self.look(slot, asking.request.headers(), now);
         if found.usable().is_some() {
-            return Ok(self.hit_for(&found, asking));
+            return Ok(self.hit_for(errand, &found, &asking));
         }
         if found.selected().is_none() {
             return self.pass(errand, asking, found.forward().0, None).await;
         }
         let leader = self.fills.solo(&slot.key);
-        self.lead(errand, slot, leader, found, None, None, asking).await
+        self.lead(errand, slot, leader, found, None, asking).await
     }
 
     /// What somebody else's fetch came to means this for a viewer who waited for it.
-    fn after_waiting(&self, outcome: Outcome<Fault>, slot: &Slot, found: &Found, asking: Asking) -> Waited {
+    fn after_waiting(
+        self: &Rc<Self>,
+        outcome: Outcome<Fault>,
+        errand: &Errand,
+        slot: &Slot,
+        found: &Found,
+        asking: Asking,
+    ) -> Waited {
         let collapsed = Handling { collapsed: true, ..found.handling() };
         match outcome {
             Outcome::Shared { head, body } if self.may_use(slot, &head, &asking) => match body.reader() {
@@ -140,24 +148,24 @@ impl Worker {
                 }
                 None => Waited::InVain(Box::new(asking)),
             },
-            Outcome::Revalidated(object) if self.may_use(slot, &object.head, &asking) => {
-                Waited::Answer(Ok(self.stored_for(&object, collapsed, &asking)))
+            Outcome::Stored(object) if self.may_use(slot, &object.head, &asking) => {
+                Waited::Answer(Ok(self.stored_for(errand, &object, collapsed, &asking)))
             }
             Outcome::Shared { head, .. } if !head.answers(asking.request.headers()) => {
                 Waited::ForOthers(Box::new(asking), Some(head))
             }
-            Outcome::Revalidated(object) if !object.head.answers(asking.request.headers()) => {
+            Outcome::Stored(object) if !object.head.answers(asking.request.headers()) => {
                 Waited::ForOthers(Box::new(asking), None)
             }
             // What came is not fresh enough for this request.
-            Outcome::Shared { .. } | Outcome::Revalidated(_) => Waited::InVain(Box::new(asking)),
+            Outcome::Shared { .. } | Outcome::Stored(_) => Waited::InVain(Box::new(asking)),
             Outcome::ServerError => match found.stand_in(Failing::Error, self.clock.now()) {
                 Some((object, permission)) => {
-                    Waited::Answer(Ok(self.stale(object, permission, None, found, &asking)))
+                    Waited::Answer(Ok(self.stale(errand, object, permission, None, found, &asking)))
                 }
                 None => Waited::InVain(Box::new(asking)),
             },
-            Outcome::Failed(fault) => Waited::Answer(self.failed(fault, found, &asking)),
+            Outcome::Failed(fault) => Waited::Answer(self.failed(errand, fault, found, &asking)),
             Outcome::Alone => Waited::InVain(Box::new(asking)),
         }
     }
@@ -178,24 +186,23 @@ impl Worker {
             && reuse::decide(head, &slot.directives, self.clock.now()) == Reuse::Fresh
     }
 
-    /// Fetches, or has it validated, for oneself and all who wait. `parts_key`: where to keep what comes if only a part is asked for.
-    #[expect(clippy::too_many_arguments, reason = "one departure, from two places")]
-    pub(super) async fn lead(
+    /// Fetches, or has it validated, for oneself and all who wait.
+    async fn lead(
         self: &Rc<Self>,
         errand: &Errand,
         slot: &Slot,
         leader: Leader<Fault>,
         found: Found,
         probe: Option<Probe>,
-        parts_key: Option<Arc<[u8]>>,
         asking: Asking,
     ) -> Result<Response<ViewerBody>, Failure> {
         let (begun, beginning) = oneshot::channel();
         let mut filling = self.filling(errand, slot, leader, &found, probe, &asking);
-        if parts_key.is_some() {
-            let range = asking.request.headers().get(header::RANGE);
-            filling.outgoing.headers.extend(range.map(|range| (header::RANGE, range.clone())));
-            filling.parts_key = parts_key;
+        // What is stored in one piece is small enough to be fetched in one.
+        let in_one_piece = found.selected().is_some_and(|(object, _)| object.head.blocks().is_none());
+        if let Some(range) = ranged::to_ask(&asking.request).filter(|_| !in_one_piece) {
+            filling.outgoing.headers.insert(header::RANGE, range);
+            filling.ranged = true;
         }
         // A task of its own: the fetch goes on when this viewer leaves.
         tokio::task::spawn_local(Rc::clone(self).run_fill(filling, Some(begun)));
@@ -222,12 +229,17 @@ impl Worker {
             Ok(Begun::Revalidated { object, stored }) => {
                 let fwd_status = Some(http::StatusCode::NOT_MODIFIED);
                 let handling = Handling { fwd_status, stored, ..handling };
-                Ok(self.stored_for(&object, handling, &asking))
+                Ok(self.stored_for(errand, &object, handling, &asking))
             }
+            Ok(Begun::InBlocks { object, status }) => {
+                let handling = Handling { fwd_status: Some(status), stored: true, ..handling };
+                Ok(self.stored_for(errand, &object, handling, &asking))
+            }
+            Ok(Begun::OnlyWhole) => self.pass(errand, asking, found.forward().0, None).await,
             Ok(Begun::ServerError(alone)) => match found.stand_in(Failing::Error, now) {
                 Some((object, permission)) => {
                     let status = alone.response.status();
-                    Ok(self.stale(object, permission, Some(status), &found, &asking))
+                    Ok(self.stale(errand, object, permission, Some(status), &found, &asking))
                 }
                 None => Ok(self.alone(errand, *alone, handling, asking)),
             },
@@ -236,7 +248,7 @@ impl Worker {
                 let handling = Handling { detail: Some(Detail::NotStored(why)), ..handling };
                 Ok(self.alone(errand, *alone, handling, asking))
             }
-            Ok(Begun::Failed(fault)) => self.failed(fault, &found, &asking),
+            Ok(Begun::Failed(fault)) => self.failed(errand, fault, &found, &asking),
             Err(_) => Err(Fault::Response("the fetch was given up".to_owned()).into()),
         }
     }
@@ -259,7 +271,7 @@ impl Worker {
         Filling {
             behavior: Arc::clone(&errand.behavior),
             key: Arc::clone(&slot.key),
-            parts_key: None,
+            ranged: false,
             leader,
             outgoing,
             request: asking.request.headers().clone(),
@@ -289,7 +301,8 @@ impl Worker {
 
     /// The origin gave nothing: what is stale may stand in.
     pub(super) fn failed(
-        &self,
+        self: &Rc<Self>,
+        errand: &Errand,
         fault: Fault,
         found: &Found,
         asking: &Asking,
@@ -297,7 +310,7 @@ impl Worker {
         let now = self.clock.now();
         match found.stand_in(Failing::Unreachable, now) {
             Some((object, permission)) if fault.is_the_origins() => {
-                Ok(self.stale(object, permission, None, found, asking))
+                Ok(self.stale(errand, object, permission, None, found, asking))
             }
             _ => Err(fault.into()),
         }

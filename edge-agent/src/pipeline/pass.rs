@@ -103,7 +103,7 @@ impl Worker {
         if let Outlook::Bad = outlook
             && let Some((object, permission)) = found.stand_in(Failing::Unreachable, now)
         {
-            return Ok(self.stale_unasked(object, permission, &asking));
+            return Ok(self.stale_unasked(errand, object, permission, &asking));
         }
         let began = self.cache.invalidations.epoch();
         let old = found.selected().map(|(object, _)| Arc::clone(object));
@@ -114,7 +114,7 @@ impl Worker {
         let asked_about: Vec<&Head> = old.iter().map(|object| &object.head).collect();
         outgoing.headers.extend(revalidation::conditions(&asked_about));
         let alone = match self.ask(errand, outgoing).await {
-            Err(Failure::Origin(fault)) => return self.failed(fault, &found, &asking),
+            Err(Failure::Origin(fault)) => return self.failed(errand, fault, &found, &asking),
             other => other?,
         };
         let timing = Timing { request: now, response: self.clock.now() };
@@ -124,7 +124,7 @@ impl Worker {
         let failing =
             is_server_error(status).then(|| found.stand_in(Failing::Error, self.clock.now())).flatten();
         if let Some((object, permission)) = failing {
-            return Ok(self.stale(object, permission, Some(status), &found, &asking));
+            return Ok(self.stale(errand, object, permission, Some(status), &found, &asking));
         }
         let Some(old) = old else { return Ok(self.alone(errand, alone, handling, asking)) };
         let (headers, version) = (alone.response.headers(), alone.response.version());
@@ -154,7 +154,7 @@ impl Worker {
         if !freshened.is_the_requests {
             self.cache.replace(&slot.key, &old, stored, timing.response);
         }
-        Ok(self.stored_for(&freshened.own, handling, &asking))
+        Ok(self.stored_for(errand, &freshened.own, handling, &asking))
     }
 
     /// A response that goes to one viewer as it comes.

@@ -37,6 +37,9 @@ impl Worker {
         let nothing_asked = RequestDirectives::default();
         let found = lookup::look(self.grounds(now), &key, uri, &nothing_asked, &nothing);
         let (object, None) = found.usable()? else { return None };
+        if object.head.blocks().is_some() {
+            return None;
+        }
         // Which of several it is depends on more than the target.
         if found.all().iter().any(|stored| stored.head.vary().is_some()) {
             return None;

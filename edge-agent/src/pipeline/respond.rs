@@ -1,12 +1,12 @@
 //! Responding from what is stored, or on its way to be.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use http_body::Body as _;
 
 use super::{
-    Asking, Worker,
+    Asking, Errand, Way, Worker, consider,
     debug::Debug,
     lookup::{self, Found},
 };
@@ -19,7 +19,7 @@ use crate::{
     clock::Timestamp,
     viewer::{
         body::ViewerBody,
-        cache_status::{Handling, ttl},
+        cache_status::{Forward, Handling, ttl},
         response::{self, Marks},
     },
 };
@@ -57,9 +57,18 @@ impl Worker {
     ) -> Response<ViewerBody> {
         let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
         let head_only = method == Method::HEAD;
-        let response = response::from_object(object, headers, now, self.marks(handling, id), head_only);
-        self.metrics.viewer_bytes_sent.add(response.body().size_hint().lower());
+        let marks = self.marks(handling, id);
+        let in_blocks = |_, _| unreachable!("blocks are put together by an errand");
+        let response = response::from_object(object, headers, now, marks, head_only, in_blocks);
+        self.count_sent(object, &response);
         response
+    }
+
+    /// What is in memory counts as sent when it is handed over.
+    fn count_sent(&self, object: &Object, response: &Response<ViewerBody>) {
+        if object.head.blocks().is_none() {
+            self.metrics.viewer_bytes_sent.add(response.body().size_hint().lower());
+        }
     }
 
     /// The marks of a response, which is counted by them.
@@ -73,7 +82,8 @@ impl Worker {
 
     /// A stale object in place of what the origin did not give.
     pub(super) fn stale(
-        &self,
+        self: &Rc<Self>,
+        errand: &Errand,
         object: &Arc<Object>,
         permission: Permission,
         fwd_status: Option<http::StatusCode>,
@@ -81,27 +91,47 @@ impl Worker {
         asking: &Asking,
     ) -> Response<ViewerBody> {
         let handling = Handling { fwd_status, ..found.handling_of_stand_in(permission) };
-        self.stored_for(object, handling, asking)
+        self.stored_for(errand, object, handling, asking)
     }
 
     /// The same without having asked: the origin is known to be down.
     pub(super) fn stale_unasked(
-        &self,
+        self: &Rc<Self>,
+        errand: &Errand,
         object: &Arc<Object>,
         permission: Permission,
         asking: &Asking,
     ) -> Response<ViewerBody> {
         let handling = lookup::handling_unasked(object, permission, self.clock.now());
-        self.stored_for(object, handling, asking)
+        self.stored_for(errand, object, handling, asking)
     }
 
-    pub(super) fn hit_for(&self, found: &Found, asking: Asking) -> Response<ViewerBody> {
-        let (headers, method, debug) = (asking.request.headers(), asking.request.method(), &asking.debug);
-        self.hit(found, headers, method, self.clock.now(), asking.id.clone(), debug.as_deref())
+    /// The same for one who has waited, or whose object is kept in blocks.
+    pub(super) fn hit_for(
+        self: &Rc<Self>,
+        errand: &Errand,
+        found: &Found,
+        asking: &Asking,
+    ) -> Response<ViewerBody> {
+        let (Some((object, _)), Some(mut handling)) =
+            (found.usable(), found.handling_of_hit(self.clock.now()))
+        else {
+            unreachable!("only what may be used is a hit")
+        };
+        let Way::Cache(slot) = &errand.way else { unreachable!("only the cache has hits") };
+        match consider::lacks_blocks(&self.cache, &slot.key, found, &asking.request) {
+            true => {
+                self.metrics.misses.add(1);
+                handling = Handling::forwarded(Forward::Partial);
+            }
+            false => self.metrics.hits.add(1),
+        }
+        self.stored_for(errand, object, handling, asking)
     }
 
     pub(super) fn stored_for(
-        &self,
+        self: &Rc<Self>,
+        errand: &Errand,
         object: &Arc<Object>,
         handling: Handling,
         asking: &Asking,
@@ -109,7 +139,14 @@ impl Worker {
         asking.note_not_used(&handling);
         asking.note_head(&object.head);
         let (headers, method) = (asking.request.headers(), asking.request.method());
-        self.stored(object, handling, headers, method, self.clock.now(), asking.id.clone())
+        let (now, id) = (self.clock.now(), asking.id.clone());
+        let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
+        let marks = self.marks(handling, id);
+        let in_blocks = |pieces, length| self.body_in_blocks(errand, object, asking, pieces, length);
+        let head_only = method == Method::HEAD;
+        let response = response::from_object(object, headers, now, marks, head_only, in_blocks);
+        self.count_sent(object, &response);
+        response
     }
 
     /// An object under way for one viewer: whole or in part.

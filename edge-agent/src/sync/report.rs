@@ -99,7 +99,11 @@ mod tests {
     fn sources() -> Sources {
         let identity =
             Identity { edge_id: "e".into(), location: "fra1".into(), viewer_url: "http://e:8080".into() };
-        let limits = crate::cache::Limits { memory_bytes: 1 << 20, object_bytes_max: 1 << 10 };
+        let limits = crate::cache::Limits {
+            memory_bytes: 1 << 20,
+            object_bytes_max: 1 << 10,
+            background_fill_percent: 50,
+        };
         let metrics = Arc::new(Metrics::default());
         let cache = Arc::new(Cache::new(limits, None, metrics.shared()));
         let origin_problems = Arc::default();

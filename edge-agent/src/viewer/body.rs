@@ -1,6 +1,7 @@
 //! Bodies on their way to a viewer: from memory, from a fill under way, or straight from the origin.
 
 use std::{
+    ops::Range,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -10,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, Sleep},
+};
 
 use super::{connection::Busy, multipart::Multipart};
 use crate::{
@@ -40,6 +44,7 @@ enum Source {
     Stored(Stored),
     Parts(Box<Parts>),
     Growing(Growing),
+    Assembled(Assembled),
     Passing(Box<Passing>),
 }
 
@@ -66,6 +71,22 @@ struct Growing {
     skip: u64,
     /// `None` until the origin ends the body.
     left: Option<u64>,
+}
+
+/// What somebody else puts together, and how much of it is still to come.
+#[derive(Debug)]
+struct Assembled {
+    pieces: mpsc::Receiver<Result<Bytes, ReadError>>,
+    left: u64,
+}
+
+/// A piece of a body that is put together.
+#[derive(Debug)]
+pub enum Piece {
+    /// As it is.
+    Text(Bytes),
+    /// These bytes of an object.
+    Of(Range<u64>),
 }
 
 /// A response that is this viewer's alone.
@@ -133,6 +154,17 @@ impl ViewerBody {
         sent: Arc<WorkerMetrics>,
     ) -> Self {
         Self { source: Source::Growing(Growing { reader, skip, left }), sent: Some(sent), busy: Some(busy) }
+    }
+
+    /// What comes in pieces from somebody who puts it together, `left` bytes in all.
+    #[must_use]
+    pub(crate) fn assembled(
+        pieces: mpsc::Receiver<Result<Bytes, ReadError>>,
+        left: u64,
+        busy: Busy,
+        sent: Arc<WorkerMetrics>,
+    ) -> Self {
+        Self { source: Source::Assembled(Assembled { pieces, left }), sent: Some(sent), busy: Some(busy) }
     }
 
     /// A response passed on as it comes, as long as the origin is not silent for longer than `silence_max`.
@@ -226,6 +258,19 @@ impl Growing {
     }
 }
 
+impl Assembled {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let next = ready!(self.pieces.poll_recv(cx)).unwrap_or(Err(ReadError::Broken));
+        if let Ok(bytes) = &next {
+            self.left = self.left.saturating_sub(bytes.len() as u64);
+        }
+        Poll::Ready(Some(next.map_err(BodyError::from)))
+    }
+}
+
 impl Passing {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
@@ -275,6 +320,7 @@ impl Body for ViewerBody {
             Source::Stored(stored) => data(stored.next()),
             Source::Parts(parts) => data(parts.next()),
             Source::Growing(growing) => ready!(growing.poll_next(cx)).map(|next| next.map(Frame::data)),
+            Source::Assembled(assembled) => ready!(assembled.poll_next(cx)).map(|next| next.map(Frame::data)),
             Source::Passing(passing) => ready!(passing.poll_next(cx)),
         };
         if let (Some(metrics), Some(Ok(frame))) = (&this.sent, &next) {
@@ -293,6 +339,7 @@ impl Body for ViewerBody {
             Source::Stored(stored) => stored.position >= stored.end,
             Source::Parts(parts) => parts.left == 0,
             Source::Growing(growing) => growing.left == Some(0),
+            Source::Assembled(assembled) => assembled.left == 0,
             Source::Passing(passing) => passing.incoming.is_end_stream(),
         }
     }
@@ -304,6 +351,7 @@ impl Body for ViewerBody {
             Source::Stored(stored) => SizeHint::with_exact(stored.end.saturating_sub(stored.position)),
             Source::Parts(parts) => SizeHint::with_exact(parts.left),
             Source::Growing(growing) => growing.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Source::Assembled(assembled) => SizeHint::with_exact(assembled.left),
             Source::Passing(passing) => passing.incoming.size_hint(),
         }
     }

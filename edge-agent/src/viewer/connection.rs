@@ -64,6 +64,11 @@ impl Busy {
         Self { state: Rc::clone(state), handed_over }
     }
 
+    /// The same for another body on the same connection.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(&self.state)
+    }
+
     /// The body handed over bytes: the next move is the viewer's.
     pub(crate) fn handed_over(&self) {
         self.handed_over.set(self.state.tick.get());

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use uuid::Uuid;
 
+use super::body::Piece;
+
 /// A body of several parts: what stands around the bytes of the object.
 #[derive(Debug)]
 pub struct Multipart {
@@ -25,6 +27,13 @@ impl Multipart {
     #[must_use]
     pub fn new(ranges: &[Range<u64>], length: u64, content_type: Option<&HeaderValue>) -> Self {
         Self::with_boundary(&Uuid::new_v4().simple().to_string(), ranges, length, content_type)
+    }
+
+    /// The whole in pieces, in order.
+    pub(crate) fn into_pieces(self) -> VecDeque<Piece> {
+        let parts = self.parts.into_iter();
+        let parts = parts.flat_map(|(head, range)| [Piece::Text(head), Piece::Of(range)]);
+        parts.chain([Piece::Text(self.closing)]).collect()
     }
 
     fn with_boundary(

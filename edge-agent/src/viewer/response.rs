@@ -1,6 +1,7 @@
 //! Response heads: what is stored of an origin's, and what is added to it for one viewer.
 
 use std::{
+    collections::VecDeque,
     ops::Range,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -10,7 +11,7 @@ use headland_proto::model::{CachePolicy, NameSelection, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
-    body::ViewerBody,
+    body::{Piece, ViewerBody},
     cache_status::{self, Handling},
     conditional,
     multipart::Multipart,
@@ -120,7 +121,8 @@ pub fn headers_to_store(mut headers: HeaderMap, status: StatusCode) -> HeaderMap
     headers
 }
 
-/// A stored object for one viewer: whole, in part, or just the word that it has not changed.
+/// A stored object for one viewer: whole, in part, or just the word that it has not changed. `in_blocks` makes the body of one that is
+/// kept in blocks, of these pieces and so many bytes.
 #[must_use]
 pub fn from_object(
     object: &Arc<Object>,
@@ -128,22 +130,34 @@ pub fn from_object(
     now: Timestamp,
     marks: Marks<'_>,
     head_only: bool,
+    in_blocks: impl FnOnce(VecDeque<Piece>, u64) -> ViewerBody,
 ) -> Response<ViewerBody> {
     let head = &object.head;
     let mut headers = head.to_headers();
     headers.insert(header::AGE, HeaderValue::from(head.age_seconds(now)));
     marks.put(&mut headers);
-    let length = object.body_bytes();
+    let (blocks, length) = (head.blocks(), object.length());
     let (status, extent) = extent(head, request, head_only, length, &mut headers);
     let body = match extent {
         _ if head_only => ViewerBody::empty(),
+        Extent::Whole if blocks.is_some() => in_blocks([Piece::Of(0..length)].into(), length),
         Extent::Whole => ViewerBody::stored(object, 0, length),
+        Extent::Part(part) if blocks.is_some() => {
+            let bytes = part.end - part.start;
+            in_blocks([Piece::Of(part)].into(), bytes)
+        }
         Extent::Part(part) => ViewerBody::stored(object, part.start, part.end),
         Extent::Parts(parts) => {
             let multipart = Multipart::new(&parts, length, headers.get(header::CONTENT_TYPE));
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(multipart.length));
             headers.insert(header::CONTENT_TYPE, multipart.content_type.clone());
-            ViewerBody::parts(object, multipart)
+            match blocks {
+                Some(_) => {
+                    let length = multipart.length;
+                    in_blocks(multipart.into_pieces(), length)
+                }
+                None => ViewerBody::parts(object, multipart),
+            }
         }
         Extent::Nothing => ViewerBody::empty(),
     };

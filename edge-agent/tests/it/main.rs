@@ -6,6 +6,8 @@ mod support;
 mod caching;
 // Many viewers at once, and bodies too large to keep.
 mod coalescing;
+// Large objects, kept and fetched in blocks.
+mod blocks;
 // Herds and outages: who reaches the origin, and who waits for it.
 mod herds;
 // Origins that are down, slow, lying or speaking garbage.

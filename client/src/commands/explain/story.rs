@@ -119,8 +119,8 @@ fn stored(variant: &StoredVariant) -> Table {
     let mut table = Table::of_fields();
     table.row(&[&"status", &variant.status]);
     table.row(&[&"body", &format!("{} bytes", variant.body_bytes)]);
-    if let Some(part) = &variant.content_range {
-        table.row(&[&"part", part]);
+    if variant.blocks > 0 {
+        table.row(&[&"blocks", &variant.blocks]);
     }
     if !variant.reuse.is_empty() {
         table.row(&[&"reuse", &variant.reuse]);

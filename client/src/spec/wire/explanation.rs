@@ -94,7 +94,7 @@ fn variant(wire: v1::StoredVariant) -> StoredVariant {
     StoredVariant {
         selected: wire.selected,
         reuse: wire.reuse,
-        content_range: (!wire.content_range.is_empty()).then_some(wire.content_range),
+        blocks: wire.blocks,
         kept_until: time(wire.kept_until.as_ref()),
         status: wire.status,
         vary: wire.vary.into_iter().map(vary).collect(),

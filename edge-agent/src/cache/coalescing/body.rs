@@ -25,6 +25,8 @@ use crate::cache::object::Object;
 
 /// Bytes a window may hold before the writer waits.
 const WINDOW_BYTES: u64 = 1 << 20;
+/// The same where memory is short.
+const NARROW_BYTES: u64 = 64 << 10;
 /// A reader that holds up others for this long without taking [`WINDOW_BYTES`] meanwhile is cut off.
 const LAGGARD_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,8 @@ struct State {
     end: u64,
     ending: Ending,
     retained: bool,
+    /// Bytes it may hold if it is a window.
+    window_bytes: u64,
     /// The object with the whole body, once it is there; `chunks` are gone then.
     stored: Option<Arc<Object>>,
     readers: Vec<Option<ReaderState>>,
@@ -97,6 +101,16 @@ impl FillBody {
     /// An empty body; `retained` if it is meant to be stored.
     #[must_use]
     pub fn new(retained: bool, held_total: Arc<AtomicU64>) -> Arc<Self> {
+        Self::with_window(retained, WINDOW_BYTES, held_total)
+    }
+
+    /// An empty body that is a window from the beginning, and a narrow one.
+    #[must_use]
+    pub fn narrow(held_total: Arc<AtomicU64>) -> Arc<Self> {
+        Self::with_window(false, NARROW_BYTES, held_total)
+    }
+
+    fn with_window(retained: bool, window_bytes: u64, held_total: Arc<AtomicU64>) -> Arc<Self> {
         let state = State {
             chunks: VecDeque::new(),
             dropped_chunks: 0,
@@ -104,6 +118,7 @@ impl FillBody {
             end: 0,
             ending: Ending::Open,
             retained,
+            window_bytes,
             stored: None,
             readers: Vec::new(),
             held_up: None,
@@ -242,14 +257,14 @@ impl State {
         // The first bytes stay for a while, for those who are only just learning that there is something to read.
         while let Some(first) = self.chunks.front()
             && self.start + first.len() as u64 <= slowest
-            && self.end - self.start > WINDOW_BYTES
+            && self.end - self.start > self.window_bytes
         {
             self.start += first.len() as u64;
             self.dropped_chunks += 1;
             self.chunks.pop_front();
         }
         let room = match self.end - slowest {
-            held if held < WINDOW_BYTES => Room::Enough,
+            held if held < self.window_bytes => Room::Enough,
             _ if readers == 1 => Room::WaitForTheOnlyReader,
             _ => Room::WaitForTheSlowest,
         };
@@ -261,7 +276,7 @@ impl State {
         let slowest =
             self.readers.iter().flatten().filter(|r| !r.lost).map(|r| r.position).min().unwrap_or(self.end);
         match self.held_up {
-            Some((since, was)) if slowest < was + WINDOW_BYTES => since,
+            Some((since, was)) if slowest < was + self.window_bytes => since,
             _ => {
                 self.held_up = Some((now, slowest));
                 now
@@ -274,7 +289,7 @@ impl State {
         let fastest = self.readers.iter().flatten().map(|r| r.position).max();
         for reader in self.readers.iter_mut().flatten() {
             // If all stand still, none of them holds up another.
-            if Some(reader.position) != fastest && self.end - reader.position >= WINDOW_BYTES {
+            if Some(reader.position) != fastest && self.end - reader.position >= self.window_bytes {
                 reader.lost = true;
                 if let Some(waker) = reader.waker.take() {
                     waker.wake();

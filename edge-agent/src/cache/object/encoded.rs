@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     cache::{
+        blocks::{BLOCK_BYTES, Blocks},
         freshness::{Freshness, Source, Timing},
         groups::{GROUP_BYTES_MAX, GROUPS_MAX},
         invalidation::Epoch,
-        part::Part,
         reuse::Failing,
         terms::Terms,
         vary::{NAMES_MAX, Vary},
@@ -57,8 +57,8 @@ pub fn encode(key: &[u8], head: &Head) -> Vec<u8> {
     }
     count(&mut out, head.groups().len());
     head.groups().iter().for_each(|group| piece(&mut out, group.as_bytes()));
-    let part = head.part().map_or([0; 3], |part| [part.bytes.start, part.bytes.end, part.length]);
-    part.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+    let blocks = head.blocks().map_or([0; 2], |blocks| [blocks.id, blocks.length]);
+    blocks.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
     out
 }
 
@@ -125,17 +125,17 @@ pub fn decode(bytes: &[u8]) -> Result<(Box<[u8]>, Head), Error> {
         return Err(TIMES);
     }
     let began = Epoch::from_number(rest.number()?);
-    let (vary, groups, part) = (vary(&mut rest)?, groups(&mut rest)?, part(&mut rest)?);
-    // Only a part has this status.
-    if part.is_some() != (status == StatusCode::PARTIAL_CONTENT) {
-        return Err(Error::Nonsense("part"));
-    }
+    let (vary, groups, blocks) = (vary(&mut rest)?, groups(&mut rest)?, blocks(&mut rest)?);
     if !rest.0.is_empty() {
         return Err(Error::Length);
     }
     let unpacked =
-        Unpacked { status, headers: HeaderMap::new(), timing, date, terms, vary, groups, began, part };
-    Ok((key.into(), Head::of(text.into(), unpacked)))
+        Unpacked { status, headers: HeaderMap::new(), timing, date, terms, vary, groups, began, blocks };
+    let head = Head::of(text.into(), unpacked);
+    if blocks.is_some_and(|blocks| status != StatusCode::OK || head.content_length() != Some(blocks.length)) {
+        return Err(Error::Nonsense("length"));
+    }
+    Ok((key.into(), head))
 }
 
 const TIMES: Error = Error::Nonsense("time");
@@ -194,12 +194,11 @@ fn groups(rest: &mut Rest<'_>) -> Result<Box<[Box<str>]>, Error> {
     (0..count).map(|_| group()).collect()
 }
 
-fn part(rest: &mut Rest<'_>) -> Result<Option<Part>, Error> {
-    let mut number = || rest.number();
-    match (number()?, number()?, number()?) {
-        (0, 0, 0) => Ok(None),
-        (start, end, length) if start < end && end <= length => Ok(Some(Part { bytes: start..end, length })),
-        _ => Err(Error::Nonsense("part")),
+fn blocks(rest: &mut Rest<'_>) -> Result<Option<Blocks>, Error> {
+    match (rest.number()?, rest.number()?) {
+        (0, 0) => Ok(None),
+        (id, length) if length > BLOCK_BYTES => Ok(Some(Blocks { id, length })),
+        _ => Err(Error::Nonsense("length")),
     }
 }
 

@@ -8,10 +8,10 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use super::{allocation::allocated, text, usual::Usual};
 use crate::{
     cache::{
+        blocks::Blocks,
         fields::Fields,
         freshness::{Freshness, Source, Timing},
         invalidation::Epoch,
-        part::Part,
         reuse::Failing,
         terms::Terms,
         vary::Vary,
@@ -47,7 +47,7 @@ const PIECE_COUNTER_BYTES: u64 = 32;
 struct Seldom {
     vary: Option<Vary>,
     groups: Box<[Box<str>]>,
-    part: Option<Box<Part>>,
+    blocks: Option<Blocks>,
     /// What is not [`Usual`], or held.
     terms: Option<Box<Terms>>,
     large: Box<[Bytes]>,
@@ -76,8 +76,8 @@ pub struct Unpacked {
     pub groups: Box<[Box<str>]>,
     /// Which changes the origin may not have known of yet.
     pub began: Epoch,
-    /// Which part of the object it holds; `None` for all of it.
-    pub part: Option<Part>,
+    /// The blocks that hold its body; `None` if the object has it.
+    pub blocks: Option<Blocks>,
 }
 
 impl Unpacked {
@@ -91,14 +91,14 @@ impl Unpacked {
 impl Head {
     /// The head with this text, which says the same as `unpacked`'s status and headers.
     pub(super) fn of(text: Box<[u8]>, unpacked: Unpacked) -> Self {
-        let Unpacked { status, headers: _, timing, date, terms, vary, groups, began, part } = unpacked;
+        let Unpacked { status, headers: _, timing, date, terms, vary, groups, began, blocks } = unpacked;
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         let delay = timing.response.since(timing.request).as_millis();
         let usual = Usual::of(&terms, timing.response);
-        let is_seldom = vary.is_some() || !groups.is_empty() || part.is_some() || usual.is_none();
+        let is_seldom = vary.is_some() || !groups.is_empty() || blocks.is_some() || usual.is_none();
         let seldom = is_seldom.then(|| {
             let terms = usual.is_none().then(|| Box::new(terms));
-            Box::new(Seldom { vary, groups, part: part.map(Box::new), terms, large: Box::default() })
+            Box::new(Seldom { vary, groups, blocks, terms, large: Box::default() })
         });
         Self {
             text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
@@ -130,7 +130,7 @@ impl Head {
             vary: self.vary().cloned(),
             groups: self.groups().into(),
             began: self.began,
-            part: self.part().cloned(),
+            blocks: self.blocks(),
         }
     }
 
@@ -247,10 +247,10 @@ impl Head {
         self.began
     }
 
-    /// Which part of the object it holds; `None` for all of it.
+    /// The blocks that hold its body; `None` if the object has it.
     #[must_use]
-    pub fn part(&self) -> Option<&Part> {
-        self.seldom.as_ref()?.part.as_deref()
+    pub fn blocks(&self) -> Option<Blocks> {
+        self.seldom.as_ref()?.blocks
     }
 
     /// Whether it is fresh (RFC 9111 section 4.2).
@@ -309,11 +309,10 @@ impl Head {
         };
         let seldom = self.seldom.as_ref().map_or(0, |seldom| {
             let vary = seldom.vary.as_ref().map_or(0, |vary| vary.pieces().map(allocated).sum::<u64>());
-            let part = seldom.part.as_ref().map_or(0, |part| allocated(size_of_val(&**part)));
             let terms = seldom.terms.as_ref().map_or(0, |terms| allocated(size_of_val(&**terms)));
             let pieces = seldom.large.iter().map(|piece| allocated(piece.len()) + PIECE_COUNTER_BYTES);
             let large = allocated(size_of_val(&*seldom.large)) + pieces.sum::<u64>();
-            allocated(size_of::<Seldom>()) + vary + groups(&seldom.groups) + part + terms + large
+            allocated(size_of::<Seldom>()) + vary + groups(&seldom.groups) + terms + large
         });
         allocated(self.bytes.len()) + seldom
     }
@@ -365,7 +364,7 @@ impl Unpacked {
             vary: None,
             groups: Box::default(),
             began: Epoch::default(),
-            part: None,
+            blocks: None,
         }
     }
 }

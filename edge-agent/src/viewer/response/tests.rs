@@ -57,7 +57,7 @@ async fn check(
     let now = Timestamp::from_unix_seconds(1030);
     let marks =
         Marks { handling: Handling::hit(30), cache: "me", request_id: HeaderValue::from_static("id1") };
-    let response = from_object(&object(), &headers, now, marks, head_only);
+    let response = from_object(&object(), &headers, now, marks, head_only, |_, _| ViewerBody::empty());
     assert_eq!(response.status(), status, "{request:?}");
     for (name, value) in expected {
         let actual = response.headers().get(*name).map(|v| v.to_str().expect("text"));
@@ -153,7 +153,10 @@ async fn several_ranges_are_parts_of_one_body() {
     request.insert(header::RANGE, HeaderValue::from_static("bytes=7-8,0-1"));
     let marks =
         Marks { handling: Handling::hit(30), cache: "me", request_id: HeaderValue::from_static("id1") };
-    let response = from_object(&object(), &request, Timestamp::from_unix_seconds(1030), marks, false);
+    let response =
+        from_object(&object(), &request, Timestamp::from_unix_seconds(1030), marks, false, |_, _| {
+            ViewerBody::empty()
+        });
     assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
     let headers = response.headers().clone();
     let content_type = headers["content-type"].to_str().expect("text").to_owned();

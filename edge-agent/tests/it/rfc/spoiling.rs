@@ -121,7 +121,8 @@ fn a_part_that_is_not_as_long_as_it_says_is_not_kept() {
     check([scenario(
         "9110 14.4: Content-Range and content disagree",
         [
-            get().header("range: bytes=0-9").origin_bytes(chunked).gives(206, "01234"),
+            // Not as part of something to be kept, so once more for this viewer alone.
+            get().header("range: bytes=0-9").origin_bytes(chunked).origin_bytes(chunked).gives(206, "01234"),
             get().header("range: bytes=0-9").origin_bytes(chunked).gives(206, "01234"),
         ],
     )]);

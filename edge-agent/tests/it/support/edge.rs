@@ -37,6 +37,7 @@ pub(crate) struct Edge {
 pub(crate) struct Options {
     pub(crate) memory_bytes: u64,
     pub(crate) object_bytes_max: u64,
+    pub(crate) background_fill_percent: u8,
     pub(crate) patience: Patience,
     /// Where the disk tier is, if there is one.
     pub(crate) disk: Option<std::path::PathBuf>,
@@ -47,6 +48,7 @@ impl Default for Options {
         Self {
             memory_bytes: 64 << 20,
             object_bytes_max: 8 << 20,
+            background_fill_percent: 50,
             patience: Patience {
                 head: Duration::from_secs(10),
                 idle: Duration::from_secs(60),
@@ -112,8 +114,8 @@ impl Edge {
             .build()
             .expect("background runtime");
         let clock = Clock::manual(Timestamp::from(std::time::SystemTime::now()));
-        let limits =
-            Limits { memory_bytes: options.memory_bytes, object_bytes_max: options.object_bytes_max };
+        let Options { memory_bytes, object_bytes_max, background_fill_percent, .. } = options;
+        let limits = Limits { memory_bytes, object_bytes_max, background_fill_percent };
         let identity = Identity { pseudonym: "headland-test".into() };
         let disk = options.disk.map(|path| {
             loop {

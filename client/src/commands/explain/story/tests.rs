@@ -96,7 +96,7 @@ fn a_hit_tells_everything() {
         status: 404,
         vary: vec![vary(&[], "de", false)],
         freshness: Some(stale),
-        content_range: "bytes 0-4/10".into(),
+        blocks: 12,
         ..Default::default()
     };
     let mut hit = v1::Explanation {

@@ -1,7 +1,5 @@
 //! What is written is read, and nothing else.
 
-use std::ops::Range;
-
 use http::HeaderValue;
 use proptest::{collection::vec, option, prelude::*};
 
@@ -53,12 +51,8 @@ fn vary() -> impl Strategy<Value = Option<Vary>> {
     })
 }
 
-fn part() -> impl Strategy<Value = Option<Part>> {
-    let range = (0..1000u64, 1..1000u64, 0..1000u64);
-    option::of(range.prop_map(|(start, bytes, after)| {
-        let bytes: Range<u64> = start..start + bytes;
-        Part { length: bytes.end + after, bytes }
-    }))
+fn blocks() -> impl Strategy<Value = Option<Blocks>> {
+    option::of((any::<u64>(), BLOCK_BYTES + 1..u64::MAX).prop_map(|(id, length)| Blocks { id, length }))
 }
 
 prop_compose! {
@@ -69,7 +63,7 @@ prop_compose! {
         (response, delay, date, began) in (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()),
         vary in vary(),
         groups in vec("[ -~é]{0,9}", 0..4),
-        part in part(),
+        blocks in blocks(),
     ) -> Unpacked {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
@@ -77,9 +71,12 @@ prop_compose! {
                 headers.append(name.parse::<HeaderName>().expect("name"), value);
             }
         }
+        if let Some(blocks) = blocks {
+            headers.insert("content-length", blocks.length.into());
+        }
         let response = Timestamp::from_unix_millis(response);
         Unpacked {
-            status: part.as_ref().map_or(StatusCode::from_u16(status).expect("status"), |_| StatusCode::PARTIAL_CONTENT),
+            status: blocks.map_or(StatusCode::from_u16(status).expect("status"), |_| StatusCode::OK),
             headers,
             timing: Timing { request: response.before(Duration::from_millis(delay.into())), response },
             date: Timestamp::from_unix_millis(date),
@@ -87,7 +84,7 @@ prop_compose! {
             vary,
             groups: groups.iter().map(|group| group.as_str().into()).collect(),
             began: Epoch::from_number(began),
-            part,
+            blocks,
         }
     }
 }
@@ -96,7 +93,7 @@ fn check_same(a: &Unpacked, b: &Unpacked) {
     assert_eq!((a.status, &a.headers), (b.status, &b.headers));
     assert_eq!((a.timing.request, a.timing.response), (b.timing.request, b.timing.response));
     assert_eq!((a.date, a.terms, a.began), (b.date, b.terms, b.began));
-    assert_eq!((&a.vary, &a.groups, &a.part), (&b.vary, &b.groups, &b.part));
+    assert_eq!((&a.vary, &a.groups, &a.blocks), (&b.vary, &b.groups, &b.blocks));
     let lines = |vary: &Option<Vary>| {
         vary.iter()
             .flat_map(|vary| vary.written().map(|(.., line)| line.map(<[u8]>::to_vec)).collect::<Vec<_>>())
@@ -140,24 +137,26 @@ proptest! {
     }
 }
 
+/// Of an object in blocks.
+const LENGTH: u64 = 3 << 20;
+
 #[test]
 fn nonsense_is_refused() {
-    let head = |status: u16, part: Option<Part>| {
+    let head = |status: u16, blocks: Option<Blocks>| {
         let status = StatusCode::from_u16(status).expect("status");
-        encode(
-            b"k",
-            &Unpacked { status, part, ..Unpacked::sample(Timestamp::default(), Duration::ZERO) }.pack(),
-        )
+        let mut head = Unpacked { status, blocks, ..Unpacked::sample(Timestamp::default(), Duration::ZERO) };
+        head.headers.extend(blocks.map(|_| (http::header::CONTENT_LENGTH, HeaderValue::from(LENGTH))));
+        encode(b"k", &head.pack())
     };
-    let part = |bytes: Range<u64>, length| Some(Part { bytes, length });
+    let blocks = |length| Some(Blocks { id: 1, length });
     let refused = |bytes: &[u8]| decode(bytes).expect_err("nonsense");
-    assert!(decode(&head(200, None)).is_ok() && decode(&head(206, part(1..2, 2))).is_ok());
+    assert!(decode(&head(200, None)).is_ok() && decode(&head(200, blocks(LENGTH))).is_ok());
     assert_eq!(refused(&[]), Error::Length);
     assert_eq!(refused(&[VERSION + 1]), Error::Version);
-    assert_eq!(refused(&head(206, None)), Error::Nonsense("part"));
-    assert_eq!(refused(&head(200, part(1..2, 2))), Error::Nonsense("part"));
-    assert_eq!(refused(&head(206, part(2..2, 2))), Error::Nonsense("part"));
-    assert_eq!(refused(&head(206, part(1..3, 2))), Error::Nonsense("part"));
+    assert_eq!(refused(&head(206, blocks(LENGTH))), Error::Nonsense("length"));
+    assert_eq!(refused(&head(200, blocks(LENGTH + 1))), Error::Nonsense("length"));
+    assert_eq!(refused(&head(200, blocks(BLOCK_BYTES))), Error::Nonsense("length"));
+    assert_eq!(refused(&head(200, blocks(0))), Error::Nonsense("length"));
     assert_eq!(refused(&head(100, None)), Error::Nonsense("text"));
     let good = head(200, None);
     let text = good.windows(2).position(|two| two == b"OK").expect("text");
