@@ -37,6 +37,7 @@ use blocks::BLOCK_BYTES;
 use disk::Disk;
 use invalidation::Invalidations;
 use memory::MemoryCache;
+use object::Ledger;
 use tiers::DiskTier;
 use uncacheable::Uncacheable;
 
@@ -65,7 +66,8 @@ impl Limits {
         self.object_bytes_max.min(self.memory_bytes).clamp(1, PIECE_BYTES_MAX)
     }
 
-    /// Bytes that all bodies under way may hold together; beyond that they are handed on and not kept.
+    /// Bytes that all bodies under way may hold together, and those that viewers hold and the cache does not; beyond that what comes
+    /// is handed on and not kept.
     #[must_use]
     pub fn under_way_bytes_max(&self) -> u64 {
         self.memory_bytes / UNDER_WAY_FRACTION
@@ -91,6 +93,8 @@ pub struct Cache {
     pub oversized: Uncacheable,
     /// What unsafe requests have changed.
     pub invalidations: Invalidations,
+    /// Large bodies, those included that only viewers still hold.
+    pub(crate) ledger: Ledger,
     limits: Limits,
 }
 
@@ -108,6 +112,7 @@ impl Cache {
             uncacheable: Uncacheable::default(),
             oversized: Uncacheable::default(),
             invalidations,
+            ledger: Ledger::default(),
             limits,
         }
     }
@@ -116,6 +121,12 @@ impl Cache {
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Bytes of large bodies that are not stored any more, or not yet, and that viewers still hold.
+    #[must_use]
+    pub fn pinned_bytes(&self) -> u64 {
+        self.ledger.bytes().saturating_sub(self.memory.large_bytes())
     }
 
     /// What it holds now.

@@ -117,7 +117,7 @@ impl Shared {
             clock,
             routing: Arc::default(),
             cache: Arc::new(Cache::new(limits, disk, metrics.shared())),
-            fills: Arc::default(),
+            fills: Arc::new(Fills::new(limits.under_way_bytes_max())),
             runs: Arc::default(),
             breakers: Arc::default(),
             metrics: Arc::new(metrics),

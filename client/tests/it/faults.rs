@@ -3,5 +3,6 @@
 mod control_planes;
 mod edges;
 mod large;
+mod memory;
 mod origins;
 mod writers;

@@ -55,6 +55,8 @@ impl Figures {
         let cache = self.0.serving.cache.figures();
         out.gauge("cache_objects", "Objects in the cache", cache.objects)?;
         out.gauge("cache_bytes", "Bytes in the cache", cache.bytes)?;
+        let pinned = self.0.serving.cache.pinned_bytes();
+        out.gauge("pinned_bytes", "Bytes of large bodies that only viewers still hold", pinned)?;
         out.gauge("cache_capacity_bytes", "Bytes the cache may hold", cache.capacity_bytes)?;
         match &self.0.serving.cache.disk {
             Some(disk) => disk_figures(disk, out),

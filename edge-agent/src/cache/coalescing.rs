@@ -8,16 +8,13 @@ pub mod body;
 use std::{
     collections::{HashMap, hash_map},
     hash::BuildHasher,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::Ordering},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::body::FillBody;
+use self::body::{FillBody, Held};
 use super::object::{Head, Object};
 
 /// More locks than workers on any machine, so that two misses seldom meet.
@@ -28,8 +25,8 @@ const SHARDS: usize = 64;
 pub struct Fills<F> {
     shards: Box<[Mutex<Shard<F>>]>,
     hasher: foldhash::quality::RandomState,
-    /// Bytes that all bodies under way hold together.
-    pub(crate) held_bytes: Arc<AtomicU64>,
+    /// What all bodies under way hold together.
+    pub(crate) held: Arc<Held>,
 }
 
 type Shard<F> = HashMap<Arc<[u8]>, Arc<Fill<F>>, foldhash::fast::RandomState>;
@@ -80,17 +77,17 @@ pub struct Leader<F> {
     fill: Arc<Fill<F>>,
 }
 
-impl<F> Default for Fills<F> {
-    fn default() -> Self {
+impl<F> Fills<F> {
+    /// None yet. Beyond so many bytes that their bodies hold together, each that is not to be stored holds only a little.
+    #[must_use]
+    pub fn new(held_bytes_max: u64) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::quality::RandomState::default(),
-            held_bytes: Arc::default(),
+            held: Arc::new(Held::up_to(held_bytes_max)),
         }
     }
-}
 
-impl<F> Fills<F> {
     /// Joins the fill of a key, or starts one.
     #[must_use]
     pub fn join(self: &Arc<Self>, key: &[u8]) -> Role<F> {
@@ -119,7 +116,7 @@ impl<F> Fills<F> {
     /// Bytes that all bodies under way hold together.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        self.held_bytes.load(Ordering::Relaxed)
+        self.held.bytes.load(Ordering::Relaxed)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     hash::BuildHasher,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -39,6 +39,8 @@ pub struct MemoryCache {
     expiry: ExpiryIndex,
     /// How many more responses there are than keys: those beyond the first of their key, less the blocks.
     beyond_keys: Arc<AtomicI64>,
+    /// Bytes of large bodies that are stored.
+    large: Arc<AtomicU64>,
     /// Taken to change what a key has, so that two who do it at once do not undo each other. Never taken to read.
     writers: Box<[Mutex<()>]>,
     hasher: foldhash::fast::RandomState,
@@ -55,8 +57,17 @@ impl Weighter<Arc<[u8]>, Variants> for ByBytes {
     }
 }
 
+/// Sees all that leaves, however it does.
 #[derive(Debug, Clone)]
-struct CountEvictions(Arc<SharedMetrics>);
+struct CountEvictions {
+    metrics: Arc<SharedMetrics>,
+    /// Bytes of large bodies that are stored.
+    large: Arc<AtomicU64>,
+}
+
+fn large_bytes(variants: &Variants) -> u64 {
+    variants.as_slice().iter().map(|object| object.large_bytes()).sum()
+}
 
 /// What is written, and what had to make room for it.
 #[derive(Debug, Default)]
@@ -70,8 +81,9 @@ impl Lifecycle<Arc<[u8]>, Variants> for CountEvictions {
     type RequestState = Writing;
 
     fn on_evict(&self, writing: &mut Writing, key: Arc<[u8]>, variants: Variants) {
+        self.large.fetch_sub(large_bytes(&variants), Ordering::Relaxed);
         if writing.key.as_ref() != Some(&key) {
-            self.0.evictions.fetch_add(variants.as_slice().len() as u64, Ordering::Relaxed);
+            self.metrics.evictions.fetch_add(variants.as_slice().len() as u64, Ordering::Relaxed);
             writing.evicted.push((key, variants));
         }
     }
@@ -101,16 +113,18 @@ impl MemoryCache {
             .shards(1 << shards.ilog2())
             .build()
             .unwrap_or_else(|_| unreachable!("both required options are set"));
+        let large = Arc::new(AtomicU64::new(0));
         let objects = Inner::with_options(
             options,
             ByBytes,
             foldhash::fast::RandomState::default(),
-            CountEvictions(Arc::clone(&metrics)),
+            CountEvictions { metrics: Arc::clone(&metrics), large: Arc::clone(&large) },
         );
         Self {
             objects,
             expiry: ExpiryIndex::default(),
             beyond_keys: Arc::default(),
+            large,
             writers: (0..WRITER_LOCKS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
             variants_bytes_max: VARIANTS_OBJECTS_MAX * limits.piece_bytes_max(),
@@ -143,14 +157,14 @@ impl MemoryCache {
         let kept_until = block.head.kept_until();
         let mut writing = Writing { key: Some(Arc::clone(&key)), ..Writing::default() };
         let stored = Variants::block(block, &self.beyond_keys);
-        self.objects.insert_with_lifecycle(Arc::clone(&key), stored, &mut writing);
+        self.put(&key, stored, &mut writing);
         self.expiry.add(key, kept_until);
         Change { evicted: writing.evicted, ..Change::default() }
     }
 
     /// Drops a block, if it is there.
     pub(super) fn remove_block(&self, key: &[u8]) {
-        self.objects.remove(key);
+        self.take_away(key);
     }
 
     /// Puts `new` where `old` is, or nothing. Does nothing if `old` has gone already.
@@ -215,11 +229,28 @@ impl MemoryCache {
         let mut writing = Writing { key: Some(Arc::clone(key)), ..Writing::default() };
         match Variants::new(new, &self.beyond_keys) {
             Some(variants) => {
-                self.objects.insert_with_lifecycle(Arc::clone(key), variants, &mut writing);
+                self.put(key, variants, &mut writing);
             }
-            None => _ = self.objects.remove(&**key),
+            None => self.take_away(key),
         }
         Change { come, gone, evicted: writing.evicted }
+    }
+
+    fn put(&self, key: &Arc<[u8]>, variants: Variants, writing: &mut Writing) {
+        // Before it can leave again.
+        self.large.fetch_add(large_bytes(&variants), Ordering::Relaxed);
+        self.objects.insert_with_lifecycle(Arc::clone(key), variants, writing);
+    }
+
+    fn take_away(&self, key: &[u8]) {
+        if let Some((_, variants)) = self.objects.remove(key) {
+            self.large.fetch_sub(large_bytes(&variants), Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of large bodies that are stored.
+    pub(super) fn large_bytes(&self) -> u64 {
+        self.large.load(Ordering::Relaxed)
     }
 
     /// How many objects there are, those kept in blocks included.

@@ -3,6 +3,7 @@
 mod allocation;
 pub mod encoded;
 mod head;
+mod ledger;
 mod text;
 mod usual;
 
@@ -11,7 +12,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use self::allocation::{ARC_BYTES, allocated};
-pub use self::head::{Head, Unpacked};
+pub use self::{
+    head::{Head, Unpacked},
+    ledger::Ledger,
+};
 
 /// Larger bodies are kept in pieces of this size: few enough to hand over quickly, small enough to find memory for.
 const SEGMENT_BYTES: usize = 4 << 20;
@@ -36,8 +40,19 @@ impl Object {
     /// connection's read buffer and would keep the whole of it alive.
     #[must_use]
     pub fn new<'c>(head: Head, chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Self {
+        Self::counted(head, chunks, bytes, &Ledger::default())
+    }
+
+    /// The same, with the memory of a large body entered in a ledger for as long as anybody holds it.
+    #[must_use]
+    pub fn counted<'c>(
+        head: Head,
+        chunks: impl IntoIterator<Item = &'c Bytes>,
+        bytes: u64,
+        ledger: &Ledger,
+    ) -> Self {
         if bytes > SMALL_BYTES_MAX as u64 {
-            return Self { head: head.with_large(segments(chunks, bytes)), small: Box::default() };
+            return Self { head: head.with_large(segments(chunks, bytes, ledger)), small: Box::default() };
         }
         let mut body = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
         chunks.into_iter().for_each(|chunk| body.extend_from_slice(chunk));
@@ -72,6 +87,11 @@ impl Object {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.head.blocks().map_or_else(|| self.body_bytes(), |blocks| blocks.length)
+    }
+
+    /// Bytes of a large body that are kept here: those that a ledger may count.
+    pub(super) fn large_bytes(&self) -> u64 {
+        self.head.large().iter().map(|piece| piece.len() as u64).sum()
     }
 
     /// The body, in pieces that lie in one place each.
@@ -119,7 +139,7 @@ impl AsRef<[u8]> for SmallBody {
     }
 }
 
-fn segments<'c>(chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Box<[Bytes]> {
+fn segments<'c>(chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64, ledger: &Ledger) -> Box<[Bytes]> {
     let mut segments = Vec::new();
     let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut current = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
@@ -133,12 +153,12 @@ fn segments<'c>(chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Box<
             chunk = later;
             if current.len() == SEGMENT_BYTES {
                 let next = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
-                segments.push(std::mem::replace(&mut current, next).freeze());
+                segments.push(ledger.enter(std::mem::replace(&mut current, next)));
             }
         }
     }
     if !current.is_empty() {
-        segments.push(current.freeze());
+        segments.push(ledger.enter(current));
     }
     segments.into()
 }

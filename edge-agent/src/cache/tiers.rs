@@ -20,7 +20,7 @@ use super::{
     },
     invalidation::Invalidations,
     memory::Change,
-    object::{Object, encoded},
+    object::{Ledger, Object, encoded},
     variants::Variants,
 };
 use crate::clock::{Clock, Timestamp};
@@ -147,7 +147,7 @@ impl Cache {
         let located = *disk.find(name(disk, &block_key)).first()?;
         let record = read(disk, &located).await.ok()?;
         disk.touch(&located);
-        let block = object_of(&record, &block_key, now)?;
+        let block = object_of(&record, &block_key, &self.ledger, now)?;
         if blocks.length <= self.limits.memory_bytes / PROMOTED_FRACTION {
             let change = self.memory.insert_block(block_key, Arc::clone(&block));
             demote(disk, &change.evicted, now);
@@ -236,8 +236,9 @@ impl Cache {
         let still_there = disk.find(name);
         let is_there = |located: &Located| still_there.iter().any(|record| record.id() == located.id());
         let still = read.iter().filter(|(located, _)| is_there(located));
-        let mut objects: Vec<_> =
-            still.filter_map(|(located, record)| Some((located, object_of(record, key, now)?))).collect();
+        let mut objects: Vec<_> = still
+            .filter_map(|(located, record)| Some((located, object_of(record, key, &self.ledger, now)?)))
+            .collect();
         // So that of two that exclude each other the later one wins.
         objects.sort_by_key(|(_, object)| object.head.timing().request);
         for (located, object) in objects {
@@ -315,7 +316,7 @@ fn write(disk: &Disk, (name, tag): (Name, u64), key: &[u8], object: &Arc<Object>
 }
 
 /// The object in a record, if it is of this key.
-fn object_of(record: &Record, key: &[u8], now: Timestamp) -> Option<Arc<Object>> {
+fn object_of(record: &Record, key: &[u8], ledger: &Ledger, now: Timestamp) -> Option<Arc<Object>> {
     let (written_key, head) = encoded::decode(&record.meta)
         .inspect_err(|error| tracing::warn!(%error, "a record of the disk cache is of no use"))
         .ok()?;
@@ -327,5 +328,5 @@ fn object_of(record: &Record, key: &[u8], now: Timestamp) -> Option<Arc<Object>>
     };
     let is_of_the_future = head.timing().response > now.after(FUTURE_MAX);
     (*written_key == *key && is_whole && !is_of_the_future)
-        .then(|| Arc::new(Object::new(head, [&record.body], length)))
+        .then(|| Arc::new(Object::counted(head, [&record.body], length, ledger)))
 }

@@ -40,6 +40,8 @@ const RESUME_AFTER: Duration = Duration::from_millis(100);
 /// How long until it is looked again whether the disk has room for what is fetched, and how often.
 const ROOM_AGAIN: Duration = Duration::from_millis(5);
 const ROOM_ROUNDS: usize = 200;
+/// What is sent of a stored block at once where memory is short.
+const BIT_BYTES: usize = 64 << 10;
 /// How long until it is looked again whether those who follow a run read what is there.
 const ABOUT_TO_READ: Duration = Duration::from_millis(1);
 
@@ -141,7 +143,7 @@ impl Worker {
                         let block = self.block(source, index, wanted.end, &mut following).await?;
                         let here = source.blocks.bytes(index);
                         let mut of_block = wanted.start - here.start..wanted.end.min(here.end) - here.start;
-                        let sent = send_block(block, &mut of_block, viewer).await;
+                        let sent = send_block(block, self.has_room(), &mut of_block, viewer).await;
                         wanted.start = here.start + of_block.start;
                         match sent {
                             // Others were quicker: the rest is for this viewer to fetch.
@@ -216,11 +218,7 @@ impl Worker {
                 return;
             }
             self.room_on_disk().await;
-            let body = match self.fills.held_bytes() <= self.cache.limits().under_way_bytes_max() {
-                true => FillBody::new(true, Arc::clone(&self.fills.held_bytes)),
-                // Too much is under way: this block is for those who wait for it, and not kept.
-                false => FillBody::narrow(Arc::clone(&self.fills.held_bytes)),
-            };
+            let body = FillBody::new(true, Arc::clone(&self.fills.held));
             conductor.begin(&body);
             let mut position = bytes.start;
             while position < bytes.end {
@@ -233,6 +231,10 @@ impl Worker {
                         let room = usize::try_from(bytes.end - position).unwrap_or(usize::MAX);
                         carried = chunk.split_off(room.min(chunk.len()));
                         position += chunk.len() as u64;
+                        // If too much is under way, this block is for those who wait for it, and not kept.
+                        if !self.has_room() {
+                            body.release();
+                        }
                         if !is_taken(&conductor, &body, chunk).await {
                             return;
                         }
@@ -285,7 +287,7 @@ impl Worker {
         let Some((chunks, bytes)) = body.complete() else { return };
         let now = self.clock.now();
         let head = blocks::head_of_block(source.head(), bytes, now);
-        let block = Arc::new(Object::new(head, &chunks, bytes));
+        let block = Arc::new(Object::counted(head, &chunks, bytes, &self.cache.ledger));
         self.cache.insert_block(&source.key, source.blocks, index, &block, now);
         body.settle(block);
     }
@@ -390,9 +392,11 @@ async fn is_taken(conductor: &Conductor, body: &FillBody, chunk: Bytes) -> bool 
     true
 }
 
-/// Sends what is wanted of a block, and counts it off.
+/// Sends what is wanted of a block, and counts it off. Where there is no room to hold whole blocks for viewers, only a bit of a stored
+/// one, which then has to be found again.
 async fn send_block(
     block: Block,
+    has_room: bool,
     wanted: &mut Range<u64>,
     viewer: &mpsc::Sender<Result<Bytes, ReadError>>,
 ) -> Result<(), ReadError> {
@@ -401,6 +405,13 @@ async fn send_block(
             while !wanted.is_empty() {
                 let mut piece = object.body_from(wanted.start).ok_or(ReadError::Broken)?;
                 piece.truncate(usize::try_from(wanted.end - wanted.start).unwrap_or(usize::MAX));
+                if !has_room {
+                    piece = Bytes::copy_from_slice(&piece[..piece.len().min(BIT_BYTES)]);
+                    wanted.start += piece.len() as u64;
+                    drop(object);
+                    let _ = viewer.send(Ok(piece)).await;
+                    return Ok(());
+                }
                 wanted.start += piece.len() as u64;
                 if viewer.send(Ok(piece)).await.is_err() {
                     return Ok(());

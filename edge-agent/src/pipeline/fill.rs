@@ -253,7 +253,7 @@ impl Worker {
             self.cache.uncacheable.remember(filling.leader.key(), timing.response);
         }
         let stored = self.has_room_for(length);
-        let body = FillBody::new(stored, Arc::clone(&self.fills.held_bytes));
+        let body = FillBody::new(stored, Arc::clone(&self.fills.held));
         if let Some(reader) = body.reader() {
             starter.tell(Begun::Shared { head: own_head, reader, stored });
         }
@@ -327,9 +327,11 @@ impl Worker {
         };
         let head = stored_head(head, bytes);
         let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
-            self.background.spawn_blocking(move || Object::new(head, &chunks, bytes)).await.ok()
+            let ledger = self.cache.ledger.clone();
+            let gather = move || Object::counted(head, &chunks, bytes, &ledger);
+            self.background.spawn_blocking(gather).await.ok()
         } else {
-            Some(Object::new(head, &chunks, bytes))
+            Some(Object::counted(head, &chunks, bytes, &self.cache.ledger))
         };
         if let Some(object) = gathered.map(Arc::new) {
             self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
@@ -340,9 +342,12 @@ impl Worker {
 
     /// Whether a body that is this long so far, or will be, may be kept to be stored.
     fn has_room_for(&self, bytes: Option<u64>) -> bool {
-        let limits = self.cache.limits();
-        bytes.unwrap_or(0) <= limits.piece_bytes_max()
-            && self.fills.held_bytes() <= limits.under_way_bytes_max()
+        bytes.unwrap_or(0) <= self.cache.limits().piece_bytes_max() && self.has_room()
+    }
+
+    /// Whether what is under way, and what viewers hold beside the cache, leaves room for more.
+    pub(super) fn has_room(&self) -> bool {
+        self.fills.held_bytes() + self.cache.pinned_bytes() <= self.cache.limits().under_way_bytes_max()
     }
 }
 

@@ -217,6 +217,10 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Bytes of bodies that hyper gathers for a viewer who does not take them, on each connection or stream: by default it would be
+/// 400 KiB, which many viewers who stop reading make a lot. More than the head of a request.
+const GATHERED_BYTES_MAX: usize = 128 << 10;
+
 /// How the protocols are spoken.
 struct Protocols {
     http1: http1::Builder,
@@ -227,11 +231,12 @@ struct Protocols {
 impl Protocols {
     fn new() -> Self {
         let mut http1 = http1::Builder::new();
-        http1.max_header_size(HEAD_BYTES_MAX);
+        http1.max_header_size(HEAD_BYTES_MAX).max_buf_size(GATHERED_BYTES_MAX);
         let mut http2 = http2::Builder::new(OnThisWorker);
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
+            .max_send_buf_size(GATHERED_BYTES_MAX)
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
         Self { http1, buffers: Rc::default(), http2 }
     }

@@ -25,7 +25,7 @@ use crate::cache::object::Object;
 
 /// Bytes a window may hold before the writer waits.
 const WINDOW_BYTES: u64 = 1 << 20;
-/// The same where memory is short.
+/// The same once all bodies under way hold as much as they may.
 const NARROW_BYTES: u64 = 64 << 10;
 /// A reader that holds up others for this long without taking [`WINDOW_BYTES`] meanwhile is cut off.
 const LAGGARD_PATIENCE: Duration = Duration::from_secs(10);
@@ -36,8 +36,27 @@ pub struct FillBody {
     state: Mutex<State>,
     /// A reader has moved on or left.
     read: Notify,
-    /// Bytes that all bodies under way hold together.
-    held_total: Arc<AtomicU64>,
+    held: Arc<Held>,
+}
+
+/// What all bodies under way hold together.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) bytes: AtomicU64,
+    /// Beyond that, windows are narrow.
+    bytes_max: u64,
+}
+
+impl Held {
+    /// Nothing yet. Beyond so many bytes windows are narrow.
+    #[must_use]
+    pub fn up_to(bytes_max: u64) -> Self {
+        Self { bytes: AtomicU64::new(0), bytes_max }
+    }
+
+    fn window(&self) -> u64 {
+        if self.bytes.load(Ordering::Relaxed) > self.bytes_max { NARROW_BYTES } else { WINDOW_BYTES }
+    }
 }
 
 #[derive(Debug)]
@@ -50,8 +69,6 @@ struct State {
     end: u64,
     ending: Ending,
     retained: bool,
-    /// Bytes it may hold if it is a window.
-    window_bytes: u64,
     /// The object with the whole body, once it is there; `chunks` are gone then.
     stored: Option<Arc<Object>>,
     readers: Vec<Option<ReaderState>>,
@@ -100,17 +117,7 @@ pub enum Demand {
 impl FillBody {
     /// An empty body; `retained` if it is meant to be stored.
     #[must_use]
-    pub fn new(retained: bool, held_total: Arc<AtomicU64>) -> Arc<Self> {
-        Self::with_window(retained, WINDOW_BYTES, held_total)
-    }
-
-    /// An empty body that is a window from the beginning, and a narrow one.
-    #[must_use]
-    pub fn narrow(held_total: Arc<AtomicU64>) -> Arc<Self> {
-        Self::with_window(false, NARROW_BYTES, held_total)
-    }
-
-    fn with_window(retained: bool, window_bytes: u64, held_total: Arc<AtomicU64>) -> Arc<Self> {
+    pub fn new(retained: bool, held: Arc<Held>) -> Arc<Self> {
         let state = State {
             chunks: VecDeque::new(),
             dropped_chunks: 0,
@@ -118,12 +125,11 @@ impl FillBody {
             end: 0,
             ending: Ending::Open,
             retained,
-            window_bytes,
             stored: None,
             readers: Vec::new(),
             held_up: None,
         };
-        Arc::new(Self { state: Mutex::new(state), read: Notify::new(), held_total })
+        Arc::new(Self { state: Mutex::new(state), read: Notify::new(), held })
     }
 
     /// A reader from the first byte on; `None` if the first bytes are gone, or the last will never come.
@@ -167,7 +173,7 @@ impl FillBody {
             let mut state = self.state.lock();
             let bytes = chunk.len() as u64;
             state.end += bytes;
-            self.held_total.fetch_add(bytes, Ordering::Relaxed);
+            self.held.bytes.fetch_add(bytes, Ordering::Relaxed);
             state.chunks.push_back(chunk);
             state.wake_readers();
         }
@@ -178,16 +184,17 @@ impl FillBody {
         loop {
             let read = self.read.notified();
             // Out of the match, so that the lock is not held while waiting.
-            let (room, dropped) = self.state.lock().room();
-            self.held_total.fetch_sub(dropped, Ordering::Relaxed);
+            let window = self.held.window();
+            let (room, dropped) = self.state.lock().room(window);
+            self.held.bytes.fetch_sub(dropped, Ordering::Relaxed);
             match room {
                 Room::Unwanted => return Demand::Unwanted,
                 Room::Enough => return Demand::Wanted,
                 Room::WaitForTheOnlyReader => read.await,
                 Room::WaitForTheSlowest => {
-                    let since = self.state.lock().held_up_since(Instant::now());
+                    let since = self.state.lock().held_up_since(Instant::now(), window);
                     if timeout_at(since + LAGGARD_PATIENCE, read).await.is_err() {
-                        self.state.lock().lose_the_slowest();
+                        self.state.lock().lose_the_slowest(window);
                     }
                 }
             }
@@ -208,7 +215,7 @@ impl FillBody {
         let mut state = self.state.lock();
         state.stored = Some(stored);
         state.chunks.clear();
-        self.held_total.fetch_sub(state.end - state.start, Ordering::Relaxed);
+        self.held.bytes.fetch_sub(state.end - state.start, Ordering::Relaxed);
         state.start = state.end;
     }
 
@@ -225,7 +232,7 @@ impl FillBody {
 impl Drop for FillBody {
     fn drop(&mut self) {
         let state = self.state.get_mut();
-        self.held_total.fetch_sub(state.end - state.start, Ordering::Relaxed);
+        self.held.bytes.fetch_sub(state.end - state.start, Ordering::Relaxed);
     }
 }
 
@@ -246,7 +253,7 @@ impl State {
     }
 
     /// Whether there is room for more, and how many bytes were dropped to make it.
-    fn room(&mut self) -> (Room, u64) {
+    fn room(&mut self, window: u64) -> (Room, u64) {
         if self.retained {
             return (Room::Enough, 0);
         }
@@ -257,14 +264,14 @@ impl State {
         // The first bytes stay for a while, for those who are only just learning that there is something to read.
         while let Some(first) = self.chunks.front()
             && self.start + first.len() as u64 <= slowest
-            && self.end - self.start > self.window_bytes
+            && self.end - self.start > window
         {
             self.start += first.len() as u64;
             self.dropped_chunks += 1;
             self.chunks.pop_front();
         }
         let room = match self.end - slowest {
-            held if held < self.window_bytes => Room::Enough,
+            held if held < window => Room::Enough,
             _ if readers == 1 => Room::WaitForTheOnlyReader,
             _ => Room::WaitForTheSlowest,
         };
@@ -272,11 +279,11 @@ impl State {
     }
 
     /// Since when the others have been waiting for a reader that does not get on: it may be another one each time it is asked.
-    fn held_up_since(&mut self, now: Instant) -> Instant {
+    fn held_up_since(&mut self, now: Instant, window: u64) -> Instant {
         let slowest =
             self.readers.iter().flatten().filter(|r| !r.lost).map(|r| r.position).min().unwrap_or(self.end);
         match self.held_up {
-            Some((since, was)) if slowest < was + self.window_bytes => since,
+            Some((since, was)) if slowest < was + window => since,
             _ => {
                 self.held_up = Some((now, slowest));
                 now
@@ -284,12 +291,12 @@ impl State {
         }
     }
 
-    fn lose_the_slowest(&mut self) {
+    fn lose_the_slowest(&mut self, window: u64) {
         self.held_up = None;
         let fastest = self.readers.iter().flatten().map(|r| r.position).max();
         for reader in self.readers.iter_mut().flatten() {
             // If all stand still, none of them holds up another.
-            if Some(reader.position) != fastest && self.end - reader.position >= self.window_bytes {
+            if Some(reader.position) != fastest && self.end - reader.position >= window {
                 reader.lost = true;
                 if let Some(waker) = reader.waker.take() {
                     waker.wake();

@@ -3,6 +3,7 @@
 use std::{future::poll_fn, time::Duration};
 
 use bytes::Bytes;
+use futures::FutureExt;
 
 use super::{
     body::{Demand, ReadError, Reader},
@@ -11,6 +12,10 @@ use super::{
 use crate::clock::Timestamp;
 
 type TestFills = Arc<Fills<&'static str>>;
+
+fn fills() -> TestFills {
+    Arc::new(Fills::new(u64::MAX))
+}
 
 fn leader(fills: &TestFills, key: &[u8]) -> Leader<&'static str> {
     match fills.join(key) {
@@ -36,12 +41,12 @@ async fn next(reader: &mut Reader) -> Option<Result<Bytes, ReadError>> {
 }
 
 fn body(retained: bool) -> Arc<FillBody> {
-    FillBody::new(retained, Arc::default())
+    FillBody::new(retained, Arc::new(Held::up_to(u64::MAX)))
 }
 
 #[tokio::test]
 async fn the_first_leads_and_the_others_wait() {
-    let fills = TestFills::default();
+    let fills = fills();
     let lead = leader(&fills, b"k");
     let waiting = waiter(&fills, b"k");
     let _other_key = leader(&fills, b"other");
@@ -54,7 +59,7 @@ async fn the_first_leads_and_the_others_wait() {
 
 #[tokio::test]
 async fn a_leader_that_vanishes_releases_the_waiters() {
-    let fills = TestFills::default();
+    let fills = fills();
     let lead = leader(&fills, b"k");
     let waiting = waiter(&fills, b"k");
     drop(lead);
@@ -151,9 +156,23 @@ async fn a_reader_that_holds_up_others_is_cut_off() {
 }
 
 #[tokio::test]
+async fn windows_are_narrow_once_too_much_is_held() {
+    let chunk = || Bytes::from(vec![0; 100 << 10]);
+    let held = Arc::new(Held::up_to(1));
+    let body = FillBody::new(false, Arc::clone(&held));
+    let mut reader = body.reader().expect("it has just begun");
+    assert!(body.push(chunk()).now_or_never().is_none(), "it waits until that is read");
+    assert!(poll_fn(|cx| reader.poll_next(cx)).await.is_some());
+    assert_eq!(body.push(Bytes::new()).await, Demand::Wanted);
+    let wide = FillBody::new(false, Arc::new(Held::up_to(u64::MAX)));
+    let _reader = wide.reader().expect("it has just begun");
+    assert_eq!(wide.push(chunk()).now_or_never(), Some(Demand::Wanted));
+}
+
+#[tokio::test]
 async fn held_bytes_are_counted_and_given_back() {
-    let fills = TestFills::default();
-    let body = FillBody::new(true, Arc::clone(&fills.held_bytes));
+    let fills = fills();
+    let body = FillBody::new(true, Arc::clone(&fills.held));
     body.push(Bytes::from_static(b"abc")).await;
     assert_eq!(fills.held_bytes(), 3);
     body.release();
@@ -164,8 +183,8 @@ async fn held_bytes_are_counted_and_given_back() {
 
 #[tokio::test]
 async fn a_reader_in_the_middle_goes_on_from_what_is_stored() {
-    let fills = TestFills::default();
-    let body = FillBody::new(true, Arc::clone(&fills.held_bytes));
+    let fills = fills();
+    let body = FillBody::new(true, Arc::clone(&fills.held));
     for i in 0..100u8 {
         body.push(Bytes::from(vec![i; 100_000])).await;
     }
@@ -205,7 +224,7 @@ async fn nobody_begins_a_body_that_broke_off() {
 
 #[tokio::test]
 async fn a_leader_knows_of_those_who_still_wait() {
-    let fills = TestFills::default();
+    let fills = fills();
     let lead = leader(&fills, b"k");
     assert!(!lead.has_waiters());
     let waiting = waiter(&fills, b"k");

@@ -1,11 +1,10 @@
 //! Who joins which run, what followers get, and when a run goes on.
 
-use std::sync::atomic::AtomicU64;
-
 use bytes::Bytes;
 use futures::FutureExt;
 
 use super::*;
+use crate::cache::coalescing::body::Held;
 
 const ID: u64 = 7;
 
@@ -24,7 +23,7 @@ fn along(runs: &Arc<Runs>, index: u64) -> Option<Follower> {
 }
 
 fn body() -> Arc<FillBody> {
-    FillBody::new(true, Arc::new(AtomicU64::new(0)))
+    FillBody::new(true, Arc::new(Held::up_to(u64::MAX)))
 }
 
 #[test]
