@@ -191,7 +191,7 @@ impl EdgeExplainer {
                 Handling::forwarded(past.forward())
             }
             Act::Hit(looked) | Act::HitAndRevalidate(looked) => {
-                let lacking = consider::lacks_blocks(&self.shared.cache, &key, &looked.found, request);
+                let lacking = looked.found.lacks_blocks(request.method());
                 let handling = tell_hit(&looked.found, now, told);
                 match lacking {
                     true => {

@@ -28,7 +28,7 @@ mod respond;
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     fmt,
     future::Future,
@@ -52,7 +52,13 @@ use self::{
     request_id::RequestIds,
 };
 use crate::{
-    cache::{Cache, Limits, coalescing::Fills, key, runs::Runs, tiers::DiskTier},
+    cache::{
+        Cache, Limits,
+        coalescing::Fills,
+        key,
+        runs::{Follower, Runs},
+        tiers::DiskTier,
+    },
     clock::{Clock, Timestamp},
     end_to_end,
     metrics::{Metrics, WorkerMetrics},
@@ -191,13 +197,16 @@ struct Asking {
     busy: Busy,
     /// What it is to be told beside its answer.
     debug: Option<Rc<Debug>>,
+    /// The run that brings the first of the blocks that it wants.
+    following: Cell<Option<Follower>>,
 }
 
 impl Asking {
     fn new(request: Request<Incoming>, address: IpAddr, id: HeaderValue, busy: Busy) -> Self {
         let (parts, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
-        Self { request: Request::from_parts(parts, ()), body, address, id, busy, debug: None }
+        let (request, following) = (Request::from_parts(parts, ()), Cell::default());
+        Self { request, body, address, id, busy, debug: None, following }
     }
 }
 
@@ -267,6 +276,10 @@ impl Worker {
                         debug: debug.clone(),
                         ..Asking::new(request, address, id, Busy::new(connection))
                     };
+                    if found.lacks_blocks(asking.request.method()) {
+                        let worker = Rc::clone(self);
+                        return Answer::later(async move { worker.complete(errand, found, asking).await });
+                    }
                     self.hit_for(&errand, &found, &asking)
                 }
             },
@@ -389,6 +402,26 @@ impl Worker {
             self.page(&failure, forward, id, head_only)
         });
         told(response, debug.as_deref(), self.clock.now())
+    }
+
+    /// Answers with what is kept in blocks, some of which are not there. Nothing is said before the first of them comes.
+    async fn complete(self: Rc<Self>, errand: Errand, found: Found, asking: Asking) -> Response<ViewerBody> {
+        self.metrics.misses.add(1);
+        let (id, debug) = (asking.id.clone(), asking.debug.clone());
+        let answer = match self.first_block(&errand, &found, &asking).await {
+            Ok(()) => Ok(self.hit_for(&errand, &found, &asking)),
+            Err(fault) => match &errand.way {
+                // It turned out to be of a version that is no more.
+                Way::Cache(slot) if !self.is_there(slot, &asking) => self.obtain(&errand, slot, asking).await,
+                _ => Err(fault.into()),
+            },
+        };
+        let response = answer.unwrap_or_else(|failure| self.page(&failure, Forward::Partial, id, false));
+        told(response, debug.as_deref(), self.clock.now())
+    }
+
+    fn is_there(&self, slot: &Slot, asking: &Asking) -> bool {
+        self.look(slot, asking.request.headers(), self.clock.now()).selected().is_some()
     }
 
     /// The request to the origin.

@@ -65,7 +65,9 @@ impl Blocks {
         let same = |name| head.first(&name) == response.first(&name);
         let tag = head.first(&header::ETAG);
         // A strong tag decides alone. Without one, the date does.
-        length == self.length && same(header::ETAG) && (tag.is_some() || same(header::LAST_MODIFIED))
+        let is_strong = tag.is_none_or(|tag| tag.starts_with(b"\""));
+        let same_date = tag.is_some() || same(header::LAST_MODIFIED);
+        length == self.length && is_strong && same(header::ETAG) && same_date
     }
 }
 
@@ -148,6 +150,7 @@ mod tests {
         check(&[("etag", "\"a\"")], &[("etag", "\"b\"")], whole, false);
         check(&[("etag", "\"a\"")], &[], whole, false);
         check(&[("etag", "\"a\"")], &[("last-modified", OLD)], whole, false);
+        check(&[("etag", "W/\"a\"")], &[("etag", "W/\"a\"")], whole, false);
         check(&[("last-modified", OLD)], &[("last-modified", OLD)], whole, true);
         check(&[("last-modified", OLD)], &[("last-modified", NEW)], whole, false);
         check(&[("last-modified", OLD)], &[("last-modified", OLD), ("etag", "\"a\"")], whole, false);

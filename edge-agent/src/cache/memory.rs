@@ -83,7 +83,7 @@ impl Lifecycle<Arc<[u8]>, Variants> for CountEvictions {
     fn on_evict(&self, writing: &mut Writing, key: Arc<[u8]>, variants: Variants) {
         self.large.fetch_sub(large_bytes(&variants), Ordering::Relaxed);
         if writing.key.as_ref() != Some(&key) {
-            self.metrics.evictions.fetch_add(variants.as_slice().len() as u64, Ordering::Relaxed);
+            self.metrics.evictions.fetch_add(variants.responses(), Ordering::Relaxed);
             writing.evicted.push((key, variants));
         }
     }

@@ -13,7 +13,7 @@ use super::coalescing::body::{FillBody, Reader};
 /// A viewer who is this many blocks ahead of a run does not wait for it.
 const NEAR_BLOCKS: u64 = 8;
 /// How long a run that nobody has followed yet waits for somebody.
-const FIRST_FOLLOWER: Duration = Duration::from_secs(5);
+const FIRST_FOLLOWER: Duration = Duration::from_secs(1);
 
 /// The runs under way, by the id of the blocks.
 #[derive(Debug, Default)]
@@ -79,11 +79,8 @@ impl Runs {
     pub fn join(self: &Arc<Self>, id: u64, index: u64, end: u64) -> Joined {
         let mut runs = self.0.lock();
         let of_object = runs.entry(id).or_default();
-        let near = |run: &&Arc<Run>| {
-            let state = run.state.lock();
-            state.end.is_none() && (state.at..run.end).contains(&index) && index - state.at <= NEAR_BLOCKS
-        };
-        if let Some(run) = of_object.iter().find(near) {
+        let nearest = of_object.iter().filter_map(|run| Some((run.distance(index)?, run)));
+        if let Some((_, run)) = nearest.min_by_key(|(distance, _)| *distance) {
             return Joined::Along(Follower::new(run));
         }
         let run = Run::new(index..end);
@@ -120,6 +117,25 @@ impl Run {
     }
 }
 
+impl Run {
+    /// How many blocks before one it is, if it will come to it soon.
+    fn distance(&self, index: u64) -> Option<u64> {
+        self.state.lock().distance(index, self.end)
+    }
+}
+
+impl State {
+    fn distance(&self, index: u64, end: u64) -> Option<u64> {
+        let distance = index.checked_sub(self.at).filter(|&ahead| ahead <= NEAR_BLOCKS && index < end)?;
+        let comes_to_it = self.body.as_ref().is_none_or(|body| match distance {
+            0 => body.can_begin(),
+            // Others may take their time over the one that is under way.
+            _ => !body.may_be_held_up(),
+        });
+        (self.end.is_none() && comes_to_it).then_some(distance)
+    }
+}
+
 /// One who reads blocks of a run as they come.
 #[derive(Debug)]
 pub struct Follower(Arc<Run>);
@@ -144,16 +160,15 @@ impl Follower {
                 if (index..=index + 1).contains(&state.at)
                     && let Some(reader) = body.as_ref().and_then(|body| body.reader())
                 {
+                    run.wanted.notify_one();
                     return Next::Body(reader);
                 }
-                let is_ahead = state.body.is_none() || index > state.at;
-                let is_its =
-                    (state.at..run.end).contains(&index) && is_ahead && index - state.at <= NEAR_BLOCKS;
                 match state.end {
                     Some(End::Failed) => return Next::Failed,
-                    Some(End::Over) => return Next::Passed,
-                    None if !is_its => return Next::Passed,
-                    None => state.wanted = state.wanted.max(Some(index)),
+                    None if state.distance(index, run.end).is_some() => {
+                        state.wanted = state.wanted.max(Some(index));
+                    }
+                    _ => return Next::Passed,
                 }
             }
             run.wanted.notify_one();
@@ -215,6 +230,11 @@ impl Conductor {
     #[must_use]
     pub fn is_followed(&self) -> bool {
         self.run.state.lock().followers > 0
+    }
+
+    /// Waits until a follower begins to read, wants more or leaves.
+    pub async fn stirred(&self) {
+        self.run.wanted.notified().await;
     }
 
     /// Begins the next block, which arrives in `body`.

@@ -58,7 +58,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(1);
 const FUTURE_MAX: Duration = Duration::from_secs(60);
 /// Blocks that are dropped at once with the object they belong to. What is left of a larger one is asked for by nobody, and leaves when
 /// others need its place.
-const DROPPED_AT_ONCE: u64 = 4096;
+const DROPPED_AT_ONCE: u64 = 256;
 /// What is over so soon is not worth writing.
 const KEPT_MIN: Duration = Duration::from_secs(2);
 
@@ -80,19 +80,17 @@ impl Cache {
         let change = self.memory.replace(key, old, new);
         match &self.disk {
             // Even if memory has had to let go of it meanwhile.
-            Some(disk) if is_dropped => disk.remove(name(disk, key), Some(tag(old))),
+            Some(disk) if is_dropped => {
+                disk.remove(name(disk, key), Some(tag(old)));
+                self.drop_blocks_of(key, &change);
+            }
             _ => self.follow(key, change, now),
         }
     }
 
     /// Does to the disk what was done to memory.
     fn follow(&self, key: &[u8], change: Change, now: Timestamp) {
-        let staying = change.come.as_ref().and_then(|object| object.head.blocks());
-        for blocks in change.gone.iter().filter_map(|object| object.head.blocks()) {
-            if Some(blocks) != staying {
-                self.drop_blocks(key, blocks);
-            }
-        }
+        self.drop_blocks_of(key, &change);
         let Some(disk) = &self.disk else { return };
         let name = name(disk, key);
         let new_tag = change.come.as_deref().map(tag);
@@ -183,12 +181,22 @@ impl Cache {
         stored.as_slice().iter().find(|object| object.head.blocks() == Some(blocks)).cloned()
     }
 
+    /// Drops the blocks of what has gone.
+    fn drop_blocks_of(&self, key: &[u8], change: &Change) {
+        let staying = change.come.as_ref().and_then(|object| object.head.blocks());
+        let gone = change.gone.iter().filter_map(|object| object.head.blocks());
+        gone.filter(|blocks| Some(*blocks) != staying).for_each(|blocks| self.drop_blocks(key, blocks));
+    }
+
     fn drop_blocks(&self, key: &[u8], blocks: Blocks) {
         for index in 0..blocks.count().min(DROPPED_AT_ONCE) {
             let key = blocks.key(key, index);
             self.memory.remove_block(&key);
             if let Some(disk) = &self.disk {
-                disk.remove(name(disk, &key), None);
+                let name = name(disk, &key);
+                if !disk.find(name).is_empty() {
+                    disk.remove(name, None);
+                }
             }
         }
     }

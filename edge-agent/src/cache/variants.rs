@@ -60,6 +60,14 @@ impl Variants {
         Self::Many(Many::new(vec![block], 0, counted))
     }
 
+    /// How many responses there are.
+    pub(crate) fn responses(&self) -> u64 {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(many) => u64::try_from(many.responses).unwrap_or(0),
+        }
+    }
+
     /// All of them, the most recent first.
     #[must_use]
     pub fn as_slice(&self) -> &[Arc<Object>] {

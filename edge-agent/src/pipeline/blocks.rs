@@ -7,7 +7,12 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
-use super::{Asking, Errand, Way, Worker, fill::CONDITIONS, freshen::Update, ranged};
+use super::{
+    Asking, Errand, Found, Way, Worker,
+    fill::{CONDITIONS, is_definite},
+    freshen::Update,
+    lookup, ranged,
+};
 use crate::{
     cache::{
         blocks::{self, Blocks},
@@ -43,7 +48,9 @@ const ROOM_ROUNDS: usize = 200;
 /// What is sent of a stored block at once where memory is short.
 const BIT_BYTES: usize = 64 << 10;
 /// How long until it is looked again whether those who follow a run read what is there.
-const ABOUT_TO_READ: Duration = Duration::from_millis(1);
+const ABOUT_TO_READ: Duration = Duration::from_millis(50);
+/// Bytes that are passed over to get to those that are wanted, of an origin that sends more than it was asked for.
+const SKIPPED_BYTES_MAX: u64 = 8 << 20;
 
 /// What is needed to get any bytes of an object that is kept in blocks.
 pub(super) struct InBlocks {
@@ -70,13 +77,19 @@ pub(super) struct Arriving {
     pub(super) incoming: Incoming,
     /// Bytes before the first that is wanted.
     pub(super) skip: u64,
+    /// Bytes after them, by what its head says.
+    pub(super) left: u64,
     pub(super) _under_way: UnderWay,
 }
 
 /// Why the rest of an object does not come.
 enum Stopped {
-    /// It may come later.
+    /// It broke off, and may be taken up.
     For(Fault),
+    /// The origin does not give it now.
+    Refused,
+    /// The origin has only the whole to give.
+    OnlyWhole,
     /// The origin has another version of it now, or none.
     Changed,
 }
@@ -102,6 +115,34 @@ impl Worker {
         })
     }
 
+    /// Waits until the first bytes are there that are wanted of an object, if they have to be fetched.
+    pub(super) async fn first_block(
+        self: &Rc<Self>,
+        errand: &Errand,
+        found: &Found,
+        asking: &Asking,
+    ) -> Result<(), Fault> {
+        let Some((object, _)) = found.usable() else { return Ok(()) };
+        let Some(source) = self.in_blocks(errand, object, asking) else { return Ok(()) };
+        let wanted = lookup::wanted_of(source.head(), source.blocks, asking.request.headers());
+        let Some(first) = wanted.into_iter().next() else { return Ok(()) };
+        let mut following = None;
+        let index = blocks::index_of(first.start);
+        let block = self.block(&Rc::new(source), index, first.end, &mut following).await;
+        let come = match block {
+            Ok(Block::Stored(_)) => true,
+            Ok(Block::Coming(mut reader)) => {
+                matches!(poll_fn(|cx| reader.poll_next(cx)).await, Some(Ok(_)))
+            }
+            Err(_) => false,
+        };
+        if !come {
+            return Err(Fault::Response("a block of the object could not be had".to_owned()));
+        }
+        asking.following.set(following);
+        Ok(())
+    }
+
     /// A body of these pieces, which have `length` bytes together.
     pub(super) fn body_in_blocks(
         self: &Rc<Self>,
@@ -113,11 +154,15 @@ impl Worker {
     ) -> ViewerBody {
         let Some(source) = self.in_blocks(errand, object, asking) else { return ViewerBody::empty() };
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let worker = Rc::clone(self);
+        let (worker, following) = (Rc::clone(self), asking.following.take());
         tokio::task::spawn_local(async move {
-            let sent = worker.send_pieces(&Rc::new(source), pieces, &sender).await;
+            let source = Rc::new(source);
+            let sent = tokio::select! {
+                // The viewer has left.
+                () = sender.closed() => return,
+                sent = worker.send_pieces(&source, pieces, following, &sender) => sent,
+            };
             if let Err(error) = sent {
-                // The viewer may have left.
                 let _ = sender.send(Err(error)).await;
             }
         });
@@ -128,17 +173,14 @@ impl Worker {
         self: &Rc<Self>,
         source: &Rc<InBlocks>,
         pieces: VecDeque<Piece>,
+        mut following: Option<Follower>,
         viewer: &mpsc::Sender<Result<Bytes, ReadError>>,
     ) -> Result<(), ReadError> {
-        let mut following = None;
         for piece in pieces {
             match piece {
                 Piece::Text(text) => _ = viewer.send(Ok(text)).await,
                 Piece::Of(mut wanted) => {
                     while !wanted.is_empty() {
-                        if viewer.is_closed() {
-                            return Ok(());
-                        }
                         let index = blocks::index_of(wanted.start);
                         let block = self.block(source, index, wanted.end, &mut following).await?;
                         let here = source.blocks.bytes(index);
@@ -169,28 +211,29 @@ impl Worker {
             if let Some(stored) = self.stored_block(source, index).await {
                 return Ok(Block::Stored(stored));
             }
-            if let Some(follower) = &*following {
-                match follower.next(index).await {
-                    Next::Body(reader) => return Ok(Block::Coming(reader)),
-                    Next::Failed => return Err(ReadError::Broken),
-                    Next::Passed => *following = None,
-                }
-                continue;
-            }
-            let last = blocks::index_of(end.saturating_sub(1)) + 1;
-            let runs = &self.runs;
-            *following = Some(match runs.join(source.blocks.id, index, last) {
-                Joined::Along(follower) => follower,
-                Joined::Begun(follower, conductor) => {
-                    // Another run may have ended with it between the look and here.
-                    if let Some(stored) = self.stored_block(source, index).await {
-                        return Ok(Block::Stored(stored));
+            let follower = match following.take() {
+                Some(follower) => follower,
+                None => {
+                    let last = blocks::index_of(end.saturating_sub(1)) + 1;
+                    match self.runs.join(source.blocks.id, index, last) {
+                        Joined::Along(follower) => follower,
+                        Joined::Begun(follower, conductor) => {
+                            // Another run may have ended with it between the look and here.
+                            if let Some(stored) = self.stored_block(source, index).await {
+                                return Ok(Block::Stored(stored));
+                            }
+                            let (worker, source) = (Rc::clone(self), Rc::clone(source));
+                            tokio::task::spawn_local(worker.run(source, conductor, None));
+                            follower
+                        }
                     }
-                    let (worker, source) = (Rc::clone(self), Rc::clone(source));
-                    tokio::task::spawn_local(worker.run(source, conductor, None));
-                    follower
                 }
-            });
+            };
+            match following.insert(follower).next(index).await {
+                Next::Body(reader) => return Ok(Block::Coming(reader)),
+                Next::Failed => return Err(ReadError::Broken),
+                Next::Passed => *following = None,
+            }
         }
         Err(ReadError::Broken)
     }
@@ -209,6 +252,7 @@ impl Worker {
         let mut carried = Bytes::new();
         let first = conductor.left().start;
         let end = source.blocks.bytes(conductor.left().end - 1).end;
+        let start = source.blocks.bytes(first).start;
         let mut failures = 0;
         while !conductor.left().is_empty() {
             let index = conductor.left().start;
@@ -239,20 +283,19 @@ impl Worker {
                             return;
                         }
                     }
-                    Err(Stopped::For(fault)) if failures < RESUMES_MAX => {
+                    // Of what has never begun nothing is taken up: whoever asks for it again asks again.
+                    Err(Stopped::For(fault))
+                        if failures < RESUMES_MAX
+                            && (position > start || failures > 0)
+                            && !source.breaker.is_open(self.clock.now()) =>
+                    {
                         tracing::debug!(%fault, origin = source.behavior.origin.id, "taking up a fetch that broke off");
                         (arriving, carried) = (None, Bytes::new());
                         tokio::time::sleep(RESUME_AFTER * (1 << failures)).await;
                         failures += 1;
                     }
                     Err(stopped) => {
-                        if let Stopped::Changed = stopped {
-                            tracing::debug!(
-                                origin = source.behavior.origin.id,
-                                "an object has changed while it was fetched"
-                            );
-                            self.cache.drop_object_in_blocks(&source.key, source.blocks, self.clock.now());
-                        }
+                        self.stop(&source, &stopped);
                         return conductor.fail();
                     }
                 }
@@ -266,6 +309,20 @@ impl Worker {
             let _ = origin_http::next_chunk(&mut arriving.incoming, source.behavior.origin.response_timeout)
                 .await;
         }
+    }
+
+    /// What it means for what is stored that no more comes.
+    fn stop(&self, source: &InBlocks, stopped: &Stopped) {
+        let (origin, now) = (&source.behavior.origin.id, self.clock.now());
+        match stopped {
+            Stopped::For(_) | Stopped::Refused => return,
+            Stopped::Changed => tracing::debug!(origin, "an object has changed while it was fetched"),
+            Stopped::OnlyWhole => {
+                tracing::debug!(origin, "an origin takes no notice of Range");
+                self.cache.oversized.remember(&source.key, now);
+            }
+        }
+        self.cache.drop_object_in_blocks(&source.key, source.blocks, now);
     }
 
     /// Whether so much of a run is there that it is finished even if nobody wants it.
@@ -309,12 +366,18 @@ impl Worker {
                 Ok(Some(mut chunk)) => {
                     let skipped = current.skip.min(chunk.len() as u64);
                     current.skip -= skipped;
-                    let chunk = chunk.split_off(usize::try_from(skipped).unwrap_or(usize::MAX));
+                    let mut chunk = chunk.split_off(usize::try_from(skipped).unwrap_or(usize::MAX));
+                    // What comes after what it says it has is nothing.
+                    chunk.truncate(usize::try_from(current.left).unwrap_or(usize::MAX));
+                    current.left -= chunk.len() as u64;
                     if !chunk.is_empty() {
                         return Ok(chunk);
                     }
+                    if skipped == 0 {
+                        return Err(ended_early());
+                    }
                 }
-                Ok(None) => return Err(Stopped::For(Fault::Response("the body ended early".to_owned()))),
+                Ok(None) => return Err(ended_early()),
                 Err(fault) => {
                     self.metrics.origin_errors.add(1);
                     return Err(Stopped::For(fault));
@@ -351,15 +414,16 @@ impl Worker {
         match held {
             Some((bytes, length)) if source.blocks.are_of(source.head(), headers, length) => {
                 let skip = wanted.start.checked_sub(bytes.start).filter(|_| wanted.start < bytes.end);
-                let skip =
-                    skip.ok_or_else(|| Stopped::For(Fault::Response("these are other bytes".to_owned())))?;
+                let skip = skip.ok_or(Stopped::Refused)?;
+                if skip > SKIPPED_BYTES_MAX {
+                    return Err(Stopped::OnlyWhole);
+                }
                 self.renew(source, &response, Timing { request: asked, response: now }, began);
-                Ok(Arriving { incoming: response.into_body(), skip, _under_way: under_way })
+                let left = bytes.end - wanted.start;
+                Ok(Arriving { incoming: response.into_body(), skip, left, _under_way: under_way })
             }
-            _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Stopped::For(Fault::Response(format!("the origin answered {status}"))))
-            }
-            _ => Err(Stopped::Changed),
+            _ if is_definite(status) || status == StatusCode::RANGE_NOT_SATISFIABLE => Err(Stopped::Changed),
+            _ => Err(Stopped::Refused),
         }
     }
 }
@@ -373,8 +437,9 @@ impl Worker {
         let (headers, version) = (response.headers(), response.version());
         let update = Update { old: &old, headers, version, timing, began };
         let renewed = self.freshened(&source.behavior.rules.cache_policy, &update, facts);
-        if let Some((object, _)) = renewed.stored {
-            self.cache.replace(&source.key, &old, Some(object), timing.response);
+        if !renewed.is_the_requests {
+            let stored = renewed.stored.map(|(object, _)| object);
+            self.cache.replace(&source.key, &old, stored, timing.response);
         }
     }
 }
@@ -386,7 +451,7 @@ async fn is_taken(conductor: &Conductor, body: &FillBody, chunk: Bytes) -> bool 
         if !conductor.is_followed() {
             return false;
         }
-        tokio::time::sleep(ABOUT_TO_READ).await;
+        let _ = tokio::time::timeout(ABOUT_TO_READ, conductor.stirred()).await;
         demand = body.push(Bytes::new()).await;
     }
     true
@@ -438,6 +503,10 @@ async fn send_block(
         }
     }
     Ok(())
+}
+
+fn ended_early() -> Stopped {
+    Stopped::For(Fault::Response("the body ended early".to_owned()))
 }
 
 /// The length that a message says its body has.

@@ -2,7 +2,7 @@
 //!
 //! The pipeline acts on what comes out here, and `explain` tells it: nothing is decided in two places.
 
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use headland_proto::model::{MethodSet, Semantics};
 use http::{HeaderMap, Method, Request, header};
@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, header};
 use super::lookup::{self, Found, Slot};
 use crate::{
     cache::{
-        Cache, blocks,
+        Cache,
         cache_control::RequestDirectives,
         key::{self, UriPart},
         reuse::Permission,
@@ -22,7 +22,6 @@ use crate::{
         cache_status::Forward,
         conditional,
         max_forwards::{self, MaxForwards},
-        range::{self, Selection},
         request::{self, Refusal},
     },
 };
@@ -188,6 +187,9 @@ pub(crate) fn decide<'a, B>(
     witness.found(key, &found);
     let looked = |found| Looked { uri, directives, found };
     let act = match found.usable() {
+        Some(_) if directives.only_if_cached && found.lacks_blocks(method) => {
+            return Err(Refusal::OnlyIfCached);
+        }
         Some((_, Some(Permission::WhileRevalidate))) => Act::HitAndRevalidate(looked(found)),
         Some(_) => Act::Hit(looked(found)),
         None if directives.only_if_cached => return Err(Refusal::OnlyIfCached),
@@ -244,34 +246,6 @@ pub(super) fn goes_past_cache(
         return Ok(Some(Past::MaxTtl));
     }
     Ok((rfc9111 && conditional::is_for_origin(headers)).then_some(Past::Precondition))
-}
-
-/// Blocks that are looked at to tell whether all are there that a request wants.
-const LOOKED_AT_MAX: usize = 64;
-
-/// Whether what was found is kept in blocks, and of those that the request wants one is not there. Of very many, the first are looked
-/// at.
-pub(crate) fn lacks_blocks<B>(cache: &Cache, key: &[u8], found: &Found, request: &Request<B>) -> bool {
-    let Some((object, _)) = found.usable() else { return false };
-    let (head, headers) = (&object.head, request.headers());
-    let Some(blocks) = head.blocks().filter(|_| request.method() == Method::GET) else { return false };
-    if conditional::is_not_modified(headers, head, head.date()) {
-        return false;
-    }
-    let selection = match conditional::if_range_holds(headers, head, head.date()) {
-        true => range::select(headers, blocks.length),
-        false => Selection::Whole,
-    };
-    let whole = 0..blocks.length;
-    let wanted = match &selection {
-        Selection::Whole => std::slice::from_ref(&whole),
-        Selection::Part(wanted) => std::slice::from_ref(wanted),
-        Selection::Parts(parts) => parts,
-        Selection::Unsatisfiable => &[],
-    };
-    let of_range = |wanted: &Range<u64>| blocks::index_of(wanted.start)..=blocks::index_of(wanted.end - 1);
-    let mut indexes = wanted.iter().flat_map(of_range).take(LOOKED_AT_MAX);
-    indexes.any(|index| !cache.has_block(key, blocks, index))
 }
 
 /// How a request that the cache could not answer gets to the origin.

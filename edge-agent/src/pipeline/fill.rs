@@ -67,6 +67,8 @@ pub(super) struct Filling {
     pub(super) key: Arc<[u8]>,
     /// Whether only some blocks are asked for.
     pub(super) ranged: bool,
+    /// Whether the one who begins it wants its body.
+    pub(super) is_read: bool,
     pub(super) leader: Leader<Fault>,
     pub(super) outgoing: Outgoing,
     /// The viewer's headers, for Vary.
@@ -178,7 +180,11 @@ impl Worker {
 
     /// Part of something that cannot be kept.
     fn only_whole(&self, filling: &Filling, starter: &mut Starter) {
-        self.cache.oversized.remember(&filling.key, self.clock.now());
+        let now = self.clock.now();
+        self.cache.oversized.remember(&filling.key, now);
+        if let Some(superseded) = &filling.selected {
+            self.cache.replace(&filling.key, superseded, None, now);
+        }
         filling.leader.decide(Outcome::Alone);
         starter.tell(Begun::OnlyWhole);
     }
@@ -228,12 +234,13 @@ impl Worker {
         let all = storable.take_out(&mut headers);
         let head = new_head(status, headers, timing, storable, filling.began);
         // Whoever was asked for a part and sends the whole cannot be asked for parts.
-        let takes_ranges = is_part || !filling.ranged;
+        let sent_whole = self.cache.oversized.contains(&filling.key, timing.response);
+        let takes_ranges = is_part || !(filling.ranged || sent_whole);
         if let Some((bytes, length)) = held.clone().filter(|_| shareable && takes_ranges)
             && length <= self.cache.limits().in_blocks_bytes_max()
             && blocks::can_hold(&head, length)
         {
-            let arriving = Arriving { incoming, skip: 0, _under_way: under_way };
+            let arriving = Arriving { incoming, skip: 0, left: 0, _under_way: under_way };
             let came = (parts.status, bytes, length);
             return self.share_in_blocks(filling, head, all, came, arriving, starter).await;
         }
@@ -285,7 +292,8 @@ impl Worker {
         let first = bytes.start.div_ceil(BLOCK_BYTES);
         let end = if bytes.end == length { blocks.count() } else { bytes.end / BLOCK_BYTES };
         // Before anybody hears of it, so that nobody begins another.
-        let conductor = (first < end).then(|| self.runs.begin(blocks.id, first..end));
+        let wanted = first < end && (filling.is_read || filling.leader.has_waiters());
+        let conductor = wanted.then(|| self.runs.begin(blocks.id, first..end));
         self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
         self.cache.uncacheable.forget(filling.leader.key());
         filling.leader.decide(Outcome::Stored(Arc::clone(&object)));
@@ -295,7 +303,8 @@ impl Worker {
         drop(leader);
         let source = InBlocks { key, object, blocks, behavior, request, outgoing: plain(&outgoing), breaker };
         if let Some(conductor) = conductor {
-            let arriving = Arriving { skip: first * BLOCK_BYTES - bytes.start, ..arriving };
+            let (skip, left) = (first * BLOCK_BYTES - bytes.start, bytes.end - first * BLOCK_BYTES);
+            let arriving = Arriving { skip, left, ..arriving };
             self.run(Rc::new(source), conductor, Some(arriving)).await;
         }
     }
@@ -320,6 +329,13 @@ impl Worker {
                     return;
                 }
             }
+        }
+        if head.content_length().is_some_and(|length| length != body.len()) {
+            tracing::debug!(
+                origin = filling.behavior.origin.id,
+                "nothing stored of a body that is not as long as it says"
+            );
+            return;
         }
         // Readers need not wait for the storing.
         let Some((chunks, bytes)) = body.complete() else {
@@ -381,7 +397,7 @@ pub(super) fn is_server_error(status: StatusCode) -> bool {
 }
 
 /// Answers that tell what the object is now, or that it is no more: what is stored is not it any longer.
-fn is_definite(status: StatusCode) -> bool {
+pub(super) fn is_definite(status: StatusCode) -> bool {
     status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
 }
 

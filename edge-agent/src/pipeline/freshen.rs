@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headland_proto::model::{CachePolicy, Semantics};
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use hyper::body::Incoming;
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     cache::{
         coalescing::Outcome,
+        fields::Fields,
         freshness::{ERROR_TTL_MIN, Timing},
         invalidation::Epoch,
         object::{Head, Object, Unpacked},
@@ -110,6 +111,17 @@ impl Worker {
         let mut headers = revalidation::freshened(&old.head.to_headers(), &new);
         // Not to be kept, but it counts (RFC 9111 section 4.2.3).
         headers.extend(new.get(header::AGE).map(|age| (header::AGE, age.clone())));
+        if old.head.blocks().is_some()
+            && headers.first(&header::ETAG).is_some_and(|tag| tag.starts_with(b"W/"))
+        {
+            // The blocks are of those very bytes, which a weak tag does not name.
+            headers.remove(header::ETAG);
+            headers.extend(
+                old.head
+                    .first(&header::ETAG)
+                    .and_then(|tag| Some((header::ETAG, HeaderValue::from_bytes(tag).ok()?))),
+            );
+        }
         let facts = ResponseFacts { status, headers: &headers, delimited: true, timing };
         let decided = storability::decide(policy, request, facts);
         let object = |head: Unpacked| Arc::new(old.with_head(head.pack()));

@@ -1,13 +1,15 @@
 //! Looking: what the cache has for a request, and whether it may be used.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use headland_proto::model::{CachePolicy, Semantics};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 
 use super::consider::Grounds;
 use crate::{
     cache::{
+        Cache,
+        blocks::{self, Blocks},
         cache_control::RequestDirectives,
         key::UriPart,
         object::{Head, Object},
@@ -15,7 +17,11 @@ use crate::{
         variants::Variants,
     },
     clock::Timestamp,
-    viewer::cache_status::{Detail, Forward, Handling, ttl},
+    viewer::{
+        cache_status::{Detail, Forward, Handling, ttl},
+        conditional,
+        range::{self, Selection},
+    },
 };
 
 /// Where in the cache the answer to a request has its place.
@@ -33,6 +39,8 @@ pub(crate) struct Found {
     /// The place in `variants` of the one that fits.
     selected: Option<(usize, Reuse)>,
     directives: RequestDirectives,
+    /// Whether it is kept in blocks, and one is not there that a GET wants.
+    lacking: bool,
 }
 
 /// Sets the names of requests with credentials apart. No part of a key has this tag.
@@ -67,7 +75,38 @@ pub(super) fn look(
         };
         (index, reuse)
     });
-    Found { variants: Some(variants), selected, directives: *directives }
+    let lacking = selected.is_some_and(|(index, _)| {
+        let head = &variants.as_slice()[index].head;
+        head.blocks().is_some_and(|blocks| lacks(cache, key, head, blocks, headers))
+    });
+    Found { variants: Some(variants), selected, directives: *directives, lacking }
+}
+
+/// Blocks that are looked at to tell whether all are there that a request wants; of very many, the first.
+const LOOKED_AT_MAX: usize = 64;
+
+fn lacks(cache: &Cache, key: &[u8], head: &Head, blocks: Blocks, headers: &HeaderMap) -> bool {
+    if conditional::is_not_modified(headers, head, head.date()) {
+        return false;
+    }
+    let wanted = wanted_of(head, blocks, headers);
+    let of_range = |wanted: &Range<u64>| blocks::index_of(wanted.start)..=blocks::index_of(wanted.end - 1);
+    let mut indexes = wanted.iter().flat_map(of_range).take(LOOKED_AT_MAX);
+    indexes.any(|index| !cache.has_block(key, blocks, index))
+}
+
+/// The bytes that a GET wants of an object that is kept in blocks, none of these empty.
+pub(super) fn wanted_of(head: &Head, blocks: Blocks, headers: &HeaderMap) -> Vec<Range<u64>> {
+    let selection = match conditional::if_range_holds(headers, head, head.date()) {
+        true => range::select(headers, blocks.length),
+        false => Selection::Whole,
+    };
+    match selection {
+        Selection::Whole => std::iter::once(0..blocks.length).collect(),
+        Selection::Part(wanted) => std::iter::once(wanted).collect(),
+        Selection::Parts(parts) => parts,
+        Selection::Unsatisfiable => Vec::new(),
+    }
 }
 
 /// How it is told of that what is stale is used because the origin is known to be down.
@@ -96,6 +135,11 @@ impl Found {
         }
     }
 
+    /// Whether the object is kept in blocks, and one is not there that the request wants.
+    pub(crate) fn lacks_blocks(&self, method: &Method) -> bool {
+        self.lacking && method == Method::GET
+    }
+
     /// Whether the object that may answer is kept in blocks.
     pub(crate) fn is_in_blocks(&self) -> bool {
         self.usable().is_some_and(|(object, _)| object.head.blocks().is_some())
@@ -104,6 +148,10 @@ impl Found {
     /// The object that may stand in for an origin that fails.
     pub(crate) fn stand_in(&self, failing: Failing, now: Timestamp) -> Option<(&Arc<Object>, Permission)> {
         let (object, Reuse::Validate(cause)) = self.selected()? else { return None };
+        if self.lacking {
+            // What lacks would have to come from the origin that fails.
+            return None;
+        }
         Some((object, reuse::on_failure(&object.head, &self.directives, cause, failing, now)?))
     }
 

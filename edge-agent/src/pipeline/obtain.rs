@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{Response, header};
+use http::{Method, Response, header};
 use tokio::sync::oneshot;
 
 use super::{
@@ -198,6 +198,7 @@ impl Worker {
     ) -> Result<Response<ViewerBody>, Failure> {
         let (begun, beginning) = oneshot::channel();
         let mut filling = self.filling(errand, slot, leader, &found, probe, &asking);
+        filling.is_read = asking.request.method() == Method::GET;
         // What is stored in one piece is small enough to be fetched in one.
         let in_one_piece = found.selected().is_some_and(|(object, _)| object.head.blocks().is_none());
         if let Some(range) = ranged::to_ask(&asking.request).filter(|_| !in_one_piece) {
@@ -272,6 +273,7 @@ impl Worker {
             behavior: Arc::clone(&errand.behavior),
             key: Arc::clone(&slot.key),
             ranged: false,
+            is_read: false,
             leader,
             outgoing,
             request: asking.request.headers().clone(),

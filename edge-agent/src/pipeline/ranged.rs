@@ -38,7 +38,7 @@ fn aligned(Range { start, end }: Range<u64>) -> Option<String> {
         (FROM_THE_END.., UNKNOWN_LENGTH) => Some(format!("bytes=-{}", UNKNOWN_LENGTH - start + BLOCK_BYTES)),
         (_, UNKNOWN_LENGTH) => Some(format!("bytes={first}-")),
         (FROM_THE_END.., _) => None,
-        _ => Some(format!("bytes={first}-{}", end.next_multiple_of(BLOCK_BYTES) - 1)),
+        _ => Some(format!("bytes={first}-{}", end.checked_next_multiple_of(BLOCK_BYTES)? - 1)),
     }
 }
 
@@ -78,6 +78,7 @@ mod tests {
         check("bytes=-0", Some("bytes=0-1048575"));
         check("bytes=18446744073709551615-18446744073709551615", Some("bytes=0-1048575"));
         check("bytes=9223372036854775807-9223372036854775808", None);
+        check("bytes=0-18446744073709551612", None);
         let head = Request::head("/").header("range", "bytes=0-0").body(()).expect("request");
         assert_eq!(to_ask(&head), None);
     }

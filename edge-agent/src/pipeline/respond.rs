@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 use http_body::Body as _;
 
 use super::{
-    Asking, Errand, Way, Worker, consider,
+    Asking, Errand, Worker,
     debug::Debug,
     lookup::{self, Found},
 };
@@ -118,12 +118,8 @@ impl Worker {
         else {
             unreachable!("only what may be used is a hit")
         };
-        let Way::Cache(slot) = &errand.way else { unreachable!("only the cache has hits") };
-        match consider::lacks_blocks(&self.cache, &slot.key, found, &asking.request) {
-            true => {
-                self.metrics.misses.add(1);
-                handling = Handling::forwarded(Forward::Partial);
-            }
+        match found.lacks_blocks(asking.request.method()) {
+            true => handling = Handling::forwarded(Forward::Partial),
             false => self.metrics.hits.add(1),
         }
         self.stored_for(errand, object, handling, asking)

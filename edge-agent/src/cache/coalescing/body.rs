@@ -150,6 +150,20 @@ impl FillBody {
         Some(Reader { body: Arc::clone(self), slot })
     }
 
+    /// Whether a reader can still begin at the first byte.
+    #[must_use]
+    pub fn can_begin(&self) -> bool {
+        let state = self.state.lock();
+        state.start == 0 || state.stored.is_some()
+    }
+
+    /// Whether somebody reads it whom its writer may have to wait for.
+    #[must_use]
+    pub fn may_be_held_up(&self) -> bool {
+        let state = self.state.lock();
+        !state.retained && state.ending == Ending::Open && state.readers.iter().flatten().any(|r| !r.lost)
+    }
+
     /// Bytes received so far.
     #[must_use]
     pub fn len(&self) -> u64 {

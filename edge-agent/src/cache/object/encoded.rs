@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The only version of the format there is. What another version wrote is not read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Bytes of a key, of a head's text, or of a value that a response varies by.
 const PIECE_BYTES_MAX: usize = 1 << 20;
 

@@ -23,6 +23,10 @@ pub(crate) struct Manner {
     /// Bytes of a body after which it breaks off.
     pub(crate) breaks_after: Option<u64>,
     pub(crate) cache_control: &'static str,
+    /// The status of every answer, if it has nothing to give.
+    pub(crate) refuses: Option<&'static str>,
+    /// The validator in a 304, if it is another.
+    pub(crate) not_modified: Option<&'static str>,
 }
 
 impl Default for Manner {
@@ -34,6 +38,8 @@ impl Default for Manner {
             ranges: true,
             breaks_after: None,
             cache_control: "max-age=600",
+            refuses: None,
+            not_modified: None,
         }
     }
 }
@@ -99,13 +105,15 @@ fn answer(
     breaks: &AtomicUsize,
 ) -> bool {
     let Manner { version, length, validator, cache_control, .. } = *manner;
+    if let Some(status) = manner.refuses {
+        return write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").is_ok();
+    }
     let tag = validator.split_once(": ").map_or("", |(_, value)| value);
     if request.header("if-none-match") == Some(tag) {
-        return write!(
-            stream,
-            "HTTP/1.1 304 Not Modified\r\n{validator}\r\ncache-control: {cache_control}\r\n\r\n"
-        )
-        .is_ok();
+        let validator = manner.not_modified.unwrap_or(validator);
+        let head =
+            format!("HTTP/1.1 304 Not Modified\r\n{validator}\r\ncache-control: {cache_control}\r\n\r\n");
+        return stream.write_all(head.as_bytes()).is_ok();
     }
     let asked = request.header("range").filter(|_| manner.ranges);
     let asked = asked.filter(|_| request.header("if-range").is_none_or(|condition| condition == tag));
