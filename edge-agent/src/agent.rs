@@ -236,6 +236,7 @@ impl Running {
         let started = Instant::now();
         let entered = runtime.enter();
         let shared = Arc::new(shared(settings, edge_id, &listeners, runtime)?);
+        let disk_is_missing = settings.cache.disk.is_some() && shared.cache.disk.is_none();
         let serving = Serving {
             routing: Arc::clone(&shared.routing),
             cache: Arc::clone(&shared.cache),
@@ -254,8 +255,13 @@ impl Running {
         let explainer = Arc::new(EdgeExplainer::new(&shared));
         let sync = Sync::start(sync_settings, start, serving.clone(), explainer);
         let draining = Arc::new(AtomicBool::new(false));
-        let observed =
-            Observed { view: sync.view.clone(), serving, draining: Arc::clone(&draining), started };
+        let observed = Observed {
+            view: sync.view.clone(),
+            serving,
+            disk_is_missing,
+            draining: Arc::clone(&draining),
+            started,
+        };
         let checks = origin_checks::run(
             sync.view.state.clone(),
             Arc::clone(&shared.routing),
