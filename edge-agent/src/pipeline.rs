@@ -113,7 +113,7 @@ impl Shared {
         Self {
             clock,
             routing: Arc::default(),
-            cache: Arc::new(Cache::new(limits, disk, metrics.shared())),
+            cache: Cache::new(limits, disk, metrics.shared()).shared(),
             fills: Arc::default(),
             breakers: Arc::default(),
             metrics: Arc::new(metrics),

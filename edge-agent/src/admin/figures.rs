@@ -114,8 +114,8 @@ fn disk_figures(disk: &Disk, out: &mut Out<'_>) -> fmt::Result {
     out.gauge("disk_queue_bytes", "Bytes that wait to be written to the disk cache", figures.queue_bytes)?;
     out.gauge("disk_healthy", DISK_HEALTHY, u64::from(disk.state() == State::Healthy))?;
     out.gauge("disk_loading", "Whether the index is still being read", u64::from(disk.is_loading()))?;
-    out.counter("disk_hits", "Lookups that the disk cache had something for", figures.hits)?;
-    out.counter("disk_misses", "Lookups that it had nothing for", figures.misses)?;
+    out.counter("disk_hits", "Lookups for viewers that the disk cache had something for", figures.hits)?;
+    out.counter("disk_misses", "Lookups for viewers that it had nothing for", figures.misses)?;
     out.counter("disk_reads", "Objects read from disk", figures.reads)?;
     out.counter("disk_read_bytes", "Bytes of them", figures.read_bytes)?;
     out.counter("disk_writes", "Objects written to disk", figures.writes)?;

@@ -4,7 +4,12 @@
 //! The disk keeps whole objects of up to a block. One record is one response; responses of one key have one name, and differ in
 //! the tag, which stands for what they vary by.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -15,11 +20,11 @@ use super::{
     Cache,
     disk::{
         BODY_BYTES_MAX, Disk, DiskConfig, Located, META_BYTES_MAX, Name, OpenError, Part, ReadError, Record,
+        Seed,
     },
     invalidation::Invalidations,
-    memory::Change,
+    memory::{Change, Evicted},
     object::{Object, encoded},
-    variants::Variants,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -109,10 +114,12 @@ impl Cache {
         }
     }
 
-    /// Whether the disk may have something under a key that memory does not. Never waits.
+    /// Whether the disk may have something under a key that memory does not; counted if a viewer wants to know. Never waits.
     #[must_use]
-    pub fn is_on_disk(&self, key: &[u8]) -> bool {
-        self.disk.as_ref().is_some_and(|disk| !disk.find(name(disk, key)).is_empty())
+    pub fn is_on_disk(&self, key: &[u8], counts: bool) -> bool {
+        let Some(disk) = &self.disk else { return false };
+        let name = name(disk, key);
+        if counts { disk.look_up(name) } else { disk.has(name) }
     }
 
     /// Brings what the disk has under a key to memory. What cannot be read is as if it were not there.
@@ -166,23 +173,40 @@ impl Cache {
     }
 }
 
-/// Writes what memory has no room for, if the disk does not have it any more.
-fn demote(disk: &Disk, evicted: &[(Arc<[u8]>, Variants)], now: Timestamp) {
-    for (key, variants) in evicted {
+/// Has the disk ask memory, before it drops something, whether that is held there: what is used there is never asked for on
+/// disk. It costs no hit anything: the disk's own thread walks through memory, once for each segment it gives up.
+pub(super) fn ask_memory(disk: &Arc<Disk>, cache: Weak<Cache>) {
+    // The disk keeps the question; it must not keep itself.
+    let seed = disk.seed();
+    disk.ask_above(move |names| {
+        let Some(cache) = cache.upgrade() else { return HashSet::new() };
+        cache.memory.keys().map(|key| name_of(seed, &key)).filter(|name| names.contains(name)).collect()
+    });
+}
+
+/// What memory has no room for is written if the disk does not have it any more; otherwise its uses count for it there.
+fn demote(disk: &Disk, evicted: &[Evicted], now: Timestamp) {
+    for Evicted { key, variants, was_used } in evicted {
         let name = name(disk, key);
         let records = disk.find(name);
         for object in variants.as_slice() {
             let tag = tag(object);
-            if !records.iter().any(|record| record.tag() == tag) {
+            match records.iter().find(|record| record.tag() == tag) {
+                Some(record) if *was_used => disk.touch(record),
+                Some(_) => {}
                 // What is not kept is counted by the disk.
-                let _ = write(disk, (name, tag), key, object, now);
+                None => _ = write(disk, (name, tag), key, object, now),
             }
         }
     }
 }
 
 fn name(disk: &Disk, key: &[u8]) -> Name {
-    let digest = Sha256::new().chain_update(disk.seed().0).chain_update(key).finalize();
+    name_of(disk.seed(), key)
+}
+
+fn name_of(seed: Seed, key: &[u8]) -> Name {
+    let digest = Sha256::new().chain_update(seed.0).chain_update(key).finalize();
     let half = |at: usize| digest[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
     Name([half(0), half(8)])
 }
