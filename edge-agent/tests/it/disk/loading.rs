@@ -93,12 +93,12 @@ async fn orders_are_done_while_the_index_is_read_and_win_over_what_is_read_later
 async fn with_a_segment_that_cannot_be_opened(dir: &Path, aside: &Path) -> std::path::PathBuf {
     let disk = open(config(dir, 64, SEGMENT), &clock()).await;
     for n in 0..200 {
-        disk.write(record(n, 0, 1, 10_000)).unwrap();
+        disk.write(record(n, 0, 1, 10_000)).expect("it works");
     }
     assert!(disk.stop(SOON));
     let first = segments(dir).remove(0);
-    fs::rename(&first, aside).unwrap();
-    symlink(&first, &first).unwrap();
+    fs::rename(&first, aside).expect("it works");
+    symlink(&first, &first).expect("it works");
     first
 }
 
