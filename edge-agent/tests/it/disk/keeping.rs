@@ -265,6 +265,33 @@ async fn a_larger_or_smaller_store_keeps_what_fits() {
     assert!(located(&disk, 0, 0).is_none());
 }
 
+/// The size of a store's segments follows from its own.
+#[tokio::test]
+async fn segments_of_another_size_are_read_and_given_up_like_the_others() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let mut written = 0;
+    for (segments, segment_bytes) in [(32, SEGMENT), (16, 4 * SEGMENT), (64, SEGMENT / 4), (32, SEGMENT)] {
+        let disk = open(config(dir.path(), segments, segment_bytes), &clock).await;
+        let before = disk.figures().records;
+        for n in (0..written).rev() {
+            // Those that are there are right.
+            version(&disk, n, 0).await;
+        }
+        assert_eq!(disk.figures().records, before, "nothing is found that cannot be read");
+        assert!(written == 0 || version(&disk, written - 1, 0).await == Some(1), "the newest");
+        for n in written..written + 1500 {
+            disk.write(record(n, 0, 1, 10_000)).unwrap();
+            disk.settled().await;
+            assert_eq!(version(&disk, n, 0).await, Some(1));
+        }
+        written += 1500;
+        let figures = disk.figures();
+        assert!(figures.bytes <= segments * segment_bytes, "{figures:?}");
+        assert!(figures.evicted > 0 && figures.write_errors + figures.corrupt == 0, "{figures:?}");
+        assert!(disk.stop(SOON));
+    }
+}
+
 #[tokio::test]
 async fn one_directory_is_one_stores() {
     let (dir, clock) = (tempdir().unwrap(), clock());
