@@ -1,7 +1,8 @@
 //! Measures the disk engine: memory and load time of the index, writing, and what a read from a warm page cache costs.
 //!
 //! `cargo bench --bench disk_index`; `HEADLAND_BENCH_DIR` is where the store goes (default: the target directory's file
-//! system), `HEADLAND_BENCH_RECORDS` how many records (default 1,000,000, which take 1.2 GB).
+//! system), `HEADLAND_BENCH_RECORDS` how many records (default 1,000,000, which take 1.2 GB), `HEADLAND_BENCH_ONLY` one of
+//! `index`, `reads` and `blocks`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
@@ -188,6 +189,51 @@ fn reads(runtime: &tokio::runtime::Runtime, dir: &Path, body_bytes: usize, recor
     });
 }
 
+/// An object of many blocks: written as fast as there is room, read one after the other, removed all at once.
+fn blocks(runtime: &tokio::runtime::Runtime, dir: &Path, blocks: u64) {
+    let disk = open(&DiskConfig::new(dir.to_owned(), 4 << 30));
+    runtime.block_on(disk.settled());
+    let (meta, body) = (Bytes::from(vec![b'm'; 60]), Bytes::from(vec![b'b'; 1 << 20]));
+    let (started, before) = (Instant::now(), cpu());
+    runtime.block_on(async {
+        for n in 0..blocks {
+            assert!(disk.room((meta.len() + body.len()) as u64).await);
+            let (meta, body) = (meta.clone(), body.clone());
+            let record = Record { name: name(n), tag: 0, kept_until: Timestamp::NEVER, meta, body };
+            disk.write(record).unwrap();
+        }
+        disk.settled().await;
+    });
+    let (took, used) = (started.elapsed(), cpu() - before);
+    println!(
+        "{blocks} blocks of 1 MiB written: {:.2} s, {:.1} µs CPU each, {} dropped",
+        took.as_secs_f64(),
+        used.as_secs_f64() * 1e6 / blocks as f64,
+        disk.figures().dropped_queue_full
+    );
+    let (started, before) = (Instant::now(), cpu());
+    for n in 0..blocks {
+        let located = disk.find(name(n))[0];
+        let read = disk.read_resident(&located, Part::Whole);
+        black_box(read.or_else(|_| runtime.block_on(disk.read(&located, Part::Whole))).unwrap());
+    }
+    println!(
+        "found and read one after the other: {:.1} µs CPU each, {:.1} µs",
+        (cpu() - before).as_secs_f64() * 1e6 / blocks as f64,
+        started.elapsed().as_secs_f64() * 1e6 / blocks as f64
+    );
+    let started = Instant::now();
+    // As many as an object of 50 GiB has; most are not there, which costs as much.
+    (0..51_200).for_each(|n| disk.remove(name(n), None));
+    let ordered = started.elapsed();
+    assert!(runtime.block_on(disk.settled()));
+    println!(
+        "51200 names removed: ordered after {:.1} ms, kept after {:.1} ms",
+        ordered.as_secs_f64() * 1e3,
+        started.elapsed().as_secs_f64() * 1e3
+    );
+}
+
 fn main() {
     let base = std::env::var_os("HEADLAND_BENCH_DIR")
         .map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), std::path::PathBuf::from);
@@ -196,7 +242,16 @@ fn main() {
     fs::create_dir_all(&base).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = || tempfile::tempdir_in(&base).unwrap();
-    index(&runtime, store().path(), records);
-    reads(&runtime, store().path(), 16 << 10, 1000, 10);
-    reads(&runtime, store().path(), 1 << 20, 100, 5);
+    let only = std::env::var("HEADLAND_BENCH_ONLY").ok();
+    let wanted = |what: &str| only.as_deref().is_none_or(|only| only == what);
+    if wanted("index") {
+        index(&runtime, store().path(), records);
+    }
+    if wanted("reads") {
+        reads(&runtime, store().path(), 16 << 10, 1000, 10);
+        reads(&runtime, store().path(), 1 << 20, 100, 5);
+    }
+    if wanted("blocks") {
+        blocks(&runtime, store().path(), 2000);
+    }
 }

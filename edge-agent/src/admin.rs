@@ -40,6 +40,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Observed {
     pub(crate) view: View,
     pub(crate) serving: Serving,
+    /// There was to be a disk cache, and it could not be opened.
+    pub(crate) disk_is_missing: bool,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) started: Instant,
 }

@@ -54,10 +54,15 @@ const CONTROL_THREADS: usize = 2;
 const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two looks for objects that have expired.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// For the control planes to be told, where there is nothing to drain.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// For the last save of what is served, should the disk hang.
 const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// For the disk cache to write what waits, and its index.
+/// For the disk cache to write what waits, and its index; meanwhile the last save is done.
 const DISK_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time from the end of the drain to the end of the process. Whoever ends processes must allow for it beside the drain:
+/// `TimeoutStopSec`, `terminationGracePeriodSeconds` and `stop_grace_period` in `deploy/`.
+pub const AFTER_DRAIN_MAX: Duration = Duration::from_secs(2 + 10 + 1);
 const LOCK_FILE: &str = "lock";
 
 /// The sockets an agent serves on, bound by the caller so that a test can choose port 0.
@@ -231,6 +236,7 @@ impl Running {
         let started = Instant::now();
         let entered = runtime.enter();
         let shared = Arc::new(shared(settings, edge_id, &listeners, runtime)?);
+        let disk_is_missing = settings.cache.disk.is_some() && shared.cache.disk.is_none();
         let serving = Serving {
             routing: Arc::clone(&shared.routing),
             cache: Arc::clone(&shared.cache),
@@ -249,8 +255,13 @@ impl Running {
         let explainer = Arc::new(EdgeExplainer::new(&shared));
         let sync = Sync::start(sync_settings, start, serving.clone(), explainer);
         let draining = Arc::new(AtomicBool::new(false));
-        let observed =
-            Observed { view: sync.view.clone(), serving, draining: Arc::clone(&draining), started };
+        let observed = Observed {
+            view: sync.view.clone(),
+            serving,
+            disk_is_missing,
+            draining: Arc::clone(&draining),
+            started,
+        };
         let checks = origin_checks::run(
             sync.view.state.clone(),
             Arc::clone(&shared.routing),
@@ -277,19 +288,26 @@ fn supervise(runtime: Runtime, running: Running, asked_to_stop: oneshot::Receive
         draining.store(true, Relaxed);
         // The fleet should know first that this edge leaves, but no viewer waits for a control plane.
         let drained = timeout(drain, spawn_blocking(move || workers.stop()));
-        let (_, drained) = tokio::join!(sync.leave(), drained);
+        let (left, drained) = tokio::join!(timeout(drain + LEAVE_TIMEOUT, sync.leave()), drained);
+        if left.is_err() {
+            tracing::warn!("some control planes could not be told in time that this edge leaves");
+        }
         if drained.is_err() {
             tracing::warn!("some viewers' requests did not end in time");
         }
-        if timeout(LAST_SAVE_TIMEOUT, sync.finish()).await.is_err() {
-            tracing::warn!("the last save did not end in time; the one before it counts");
-        }
         tasks.iter().for_each(JoinHandle::abort);
-        if let Some(disk) = disk
-            && spawn_blocking(move || disk.stop(DISK_STOP_TIMEOUT)).await.is_err()
-        {
-            tracing::error!("failed to stop the disk cache");
-        }
+        let last_save = async {
+            if timeout(LAST_SAVE_TIMEOUT, sync.finish()).await.is_err() {
+                tracing::warn!("the last save did not end in time; the one before it counts");
+            }
+        };
+        let disk_stop = async {
+            let Some(disk) = disk else { return };
+            if spawn_blocking(move || disk.stop(DISK_STOP_TIMEOUT)).await.is_err() {
+                tracing::error!("failed to stop the disk cache");
+            }
+        };
+        tokio::join!(last_save, disk_stop);
     });
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     tracing::info!("stopped");
@@ -389,5 +407,34 @@ fn lock(data_dir: &Path) -> Result<Option<File>, StartError> {
             );
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The seconds behind `name` in a file of `deploy/`.
+    fn seconds(file: &str, name: &str) -> Duration {
+        let value = file.lines().find_map(|line| line.trim().strip_prefix(name)).expect("the setting");
+        let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
+        Duration::from_secs(digits.parse().expect("seconds"))
+    }
+
+    #[test]
+    fn a_stop_ends_before_whoever_ordered_it_loses_patience() {
+        assert!(
+            LEAVE_TIMEOUT + LAST_SAVE_TIMEOUT.max(DISK_STOP_TIMEOUT) + RUNTIME_TIMEOUT <= AFTER_DRAIN_MAX
+        );
+        let on_a_host = seconds(include_str!("../../deploy/config/edge-agent.yaml"), "drain_timeout:");
+        let unit = include_str!("../../deploy/systemd/headland-edge-agent.service");
+        assert!(on_a_host + AFTER_DRAIN_MAX <= seconds(unit, "TimeoutStopSec="));
+        let in_kubernetes =
+            seconds(include_str!("../../deploy/kubernetes/base/config/edge-agent.yaml"), "drain_timeout:");
+        let pod = include_str!("../../deploy/kubernetes/base/edge-agent.yaml");
+        assert!(in_kubernetes + AFTER_DRAIN_MAX <= seconds(pod, "terminationGracePeriodSeconds:"));
+        let compose = include_str!("../../deploy/compose/compose.yaml");
+        let by_default = Duration::from_secs(30);
+        assert!(by_default + AFTER_DRAIN_MAX <= seconds(compose, "stop_grace_period:"));
     }
 }

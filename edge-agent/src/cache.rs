@@ -117,6 +117,16 @@ impl Cache {
         }
     }
 
+    /// The cache for all who use it. The disk asks memory about what it is to drop.
+    #[must_use]
+    pub(crate) fn shared(self) -> Arc<Self> {
+        let cache = Arc::new(self);
+        if let Some(disk) = &cache.disk {
+            tiers::ask_memory(disk, Arc::downgrade(&cache));
+        }
+        cache
+    }
+
     /// How much it may hold.
     #[must_use]
     pub fn limits(&self) -> Limits {

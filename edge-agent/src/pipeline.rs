@@ -122,7 +122,7 @@ impl Shared {
         Self {
             clock,
             routing: Arc::default(),
-            cache: Arc::new(Cache::new(limits, disk, metrics.shared())),
+            cache: Cache::new(limits, disk, metrics.shared()).shared(),
             fills: Arc::new(Fills::new(limits.under_way_bytes_max())),
             runs: Arc::default(),
             breakers: Arc::default(),

@@ -14,6 +14,9 @@ use prometheus_client::{
 use super::Observed;
 use crate::cache::disk::{Disk, State};
 
+const DISK_HEALTHY: &str =
+    "Whether the disk takes what is written; the only figure of a disk cache that could not be opened";
+
 /// Collects all figures of the agent.
 #[derive(Debug)]
 pub(super) struct Figures(pub(super) Arc<Observed>);
@@ -60,6 +63,7 @@ impl Figures {
         out.gauge("cache_capacity_bytes", "Bytes the cache may hold", cache.capacity_bytes)?;
         match &self.0.serving.cache.disk {
             Some(disk) => disk_figures(disk, out),
+            None if self.0.disk_is_missing => out.gauge("disk_healthy", DISK_HEALTHY, 0u64),
             None => Ok(()),
         }
     }
@@ -110,14 +114,10 @@ fn disk_figures(disk: &Disk, out: &mut Out<'_>) -> fmt::Result {
     out.gauge("disk_capacity_bytes", "Bytes the disk cache may take", figures.capacity_bytes)?;
     out.gauge("disk_index_bytes", "Memory of the disk cache's index", figures.index_bytes)?;
     out.gauge("disk_queue_bytes", "Bytes that wait to be written to the disk cache", figures.queue_bytes)?;
-    out.gauge(
-        "disk_healthy",
-        "Whether the disk takes what is written",
-        u64::from(disk.state() == State::Healthy),
-    )?;
+    out.gauge("disk_healthy", DISK_HEALTHY, u64::from(disk.state() == State::Healthy))?;
     out.gauge("disk_loading", "Whether the index is still being read", u64::from(disk.is_loading()))?;
-    out.counter("disk_hits", "Lookups that the disk cache had something for", figures.hits)?;
-    out.counter("disk_misses", "Lookups that it had nothing for", figures.misses)?;
+    out.counter("disk_hits", "Lookups for viewers that the disk cache had something for", figures.hits)?;
+    out.counter("disk_misses", "Lookups for viewers that it had nothing for", figures.misses)?;
     out.counter("disk_reads", "Objects read from disk", figures.reads)?;
     out.counter("disk_read_bytes", "Bytes of them", figures.read_bytes)?;
     out.counter("disk_writes", "Objects written to disk", figures.writes)?;

@@ -7,8 +7,9 @@
 //! from the footers of the segments, and the few that were open are walked.
 
 use std::{
+    collections::HashSet,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -21,6 +22,7 @@ use tracing::warn;
 
 use crate::clock::{Clock, Timestamp};
 
+mod buffers;
 mod checksum;
 mod config;
 mod entry;
@@ -29,6 +31,7 @@ mod graves;
 mod health;
 mod index;
 mod load;
+mod loading;
 pub mod policy;
 mod queue;
 mod readers;
@@ -38,6 +41,7 @@ mod segment;
 mod snapshot;
 mod store;
 mod superblock;
+mod syncer;
 mod writer;
 
 pub use checksum::Seed;
@@ -54,11 +58,13 @@ use figures::{Counters, add};
 use graves::Graves;
 use health::Health;
 use index::Index;
+use loading::Loading;
 use policy::Policy;
 use queue::{End, Full, Order, Queue};
 use readers::Readers;
 use record::{HEADER_BYTES, stored_bytes};
-use store::Store;
+use store::{Store, UsedAbove, Wait};
+use syncer::Syncer;
 use writer::Writer;
 
 /// A record that was found: where it is, and how large.
@@ -143,6 +149,7 @@ impl Disk {
         let failed = |source| OpenError::Io { path: path.clone(), source };
         let (lock, seed) = config::prepare(&path).map_err(failed)?;
         let lock = lock.ok_or_else(|| OpenError::Locked(path.clone()))?;
+        let found = load::look(&path, seed).map_err(failed)?;
         let store = Arc::new(Store {
             dir: path.clone(),
             seed,
@@ -151,11 +158,13 @@ impl Disk {
             index: Index::new(),
             segments: RwLock::default(),
             queue: Queue::new(config.queue_bytes),
+            buffers: Arc::default(),
             counters: Counters::default(),
             health: Health::default(),
             bytes: AtomicU64::new(0),
             capacity_bytes: AtomicU64::new(bytes),
             emptying: AtomicBool::new(false),
+            used_above: OnceLock::new(),
             ended: (Mutex::new(false), Condvar::new()),
         });
         let writer = Writer {
@@ -170,10 +179,13 @@ impl Disk {
             shrunk_until: None,
             sweep_shard: 0,
             lock: Some(lock),
+            loading: Some(Loading::new(store.clock.now())),
+            asked: None,
+            syncer: Syncer::start(&store).map_err(failed)?,
         };
         let readers = Readers::start(&store, config.readers).map_err(failed)?;
         let disk = Self { store, readers, bytes_max: segment_bytes - segment::RECORDS_AT };
-        thread::Builder::new().name("disk-write".into()).spawn(|| writer.run()).map_err(failed)?;
+        thread::Builder::new().name("disk-write".into()).spawn(|| writer.run(found)).map_err(failed)?;
         Ok(Arc::new(disk))
     }
 
@@ -183,17 +195,35 @@ impl Disk {
         self.store.seed
     }
 
+    /// Has `ask` say, before records are dropped, which of these names are used above without being touched here: those are
+    /// kept as if they had been. It is asked by the writer's thread, once for each segment that is given up, and may take a
+    /// while: a twentieth of the writer's time at most. Only the first `ask` counts.
+    pub fn ask_above(&self, ask: impl Fn(&HashSet<Name>) -> HashSet<Name> + Send + Sync + 'static) {
+        let _ = self.store.used_above.set(UsedAbove::new(ask));
+    }
+
     /// All records of a name. Never waits for the disk.
     #[must_use]
     pub fn find(&self, name: Name) -> Vec<Located> {
-        let found = if self.store.emptying.load(Relaxed) {
-            Vec::new()
-        } else {
-            self.store.index.find(name, self.store.now_seconds())
-        };
+        if self.store.emptying.load(Relaxed) {
+            return Vec::new();
+        }
+        self.store.index.find(name, self.store.now_seconds()).into_iter().map(Located).collect()
+    }
+
+    /// Whether there is any record of a name. Never waits for the disk.
+    #[must_use]
+    pub fn has(&self, name: Name) -> bool {
+        !self.store.emptying.load(Relaxed) && self.store.index.has(name, self.store.now_seconds())
+    }
+
+    /// The same for a viewer: this is what is counted as a hit or a miss.
+    #[must_use]
+    pub fn look_up(&self, name: Name) -> bool {
+        let is_there = self.has(name);
         let counters = &self.store.counters;
-        add(if found.is_empty() { &counters.misses } else { &counters.hits }, 1);
-        found.into_iter().map(Located).collect()
+        add(if is_there { &counters.hits } else { &counters.misses }, 1);
+        is_there
     }
 
     /// Counts a use, which keeps a record longer.
@@ -220,7 +250,7 @@ impl Disk {
     /// # Errors
     /// [`ReadError::WouldBlock`] if it is not: then [`Disk::read`] may be asked. Any other is a miss.
     pub fn read_resident(&self, record: &Located, part: Part) -> Result<Record, ReadError> {
-        self.store.read(&record.0, part, Segment::read_resident)
+        self.store.read(&record.0, part, Wait::Never)
     }
 
     /// Where a record's body is, if its checksum has been found right since this process started: by a read, or because it
@@ -240,7 +270,10 @@ impl Disk {
     pub fn write(&self, record: Record) -> Result<(), Dropped> {
         let (name, tag) = (record.name, record.tag);
         let refused = self.try_to_write(record);
-        if refused.is_err() {
+        if refused.is_err() && self.is_loading() {
+            // What it would have replaced may not have been found yet.
+            self.remove(name, Some(tag));
+        } else if refused.is_err() {
             for id in self.store.index.remove(name, Some(tag)) {
                 if self.store.queue.push(Order::Bury(id)) == Err(Full::Full) {
                     self.store.empty_everything();
@@ -290,11 +323,32 @@ impl Disk {
         let _ = self.store.queue.push(Order::Sweep);
     }
 
-    /// Waits until all that was ordered before has been done, or the store has stopped.
-    pub fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Waits until all that was ordered before has been done, or the store has stopped. Tells whether no removal can be undone by
+    /// a restart: not if the disk did not take them, which is tried again.
+    pub fn settled(&self) -> impl Future<Output = bool> + Send + use<> {
         let (done, settled) = oneshot::channel();
         let _ = self.store.queue.push(Order::Settled(done));
-        async move { settled.await.unwrap_or_default() }
+        async move { settled.await.unwrap_or(false) }
+    }
+
+    /// Bytes of records that wait to be written.
+    #[must_use]
+    pub fn queue_bytes(&self) -> u64 {
+        self.store.queue.bytes()
+    }
+
+    /// Whether a record of so many bytes, meta and body together, would be taken now. Whoever can wait should, until it is:
+    /// what is written while there is no room is dropped. More than the queue holds in all never has room.
+    #[must_use]
+    pub fn has_room(&self, record_bytes: u64) -> bool {
+        self.store.queue.has_room(record_bytes)
+    }
+
+    /// Waits until there [is room](Disk::has_room). It may be gone again: others write, too. False if there never will be,
+    /// because the store has stopped or the record is larger than the queue.
+    pub fn room(&self, record_bytes: u64) -> impl Future<Output = bool> + Send + use<> {
+        let store = Arc::clone(&self.store);
+        async move { store.queue.room(record_bytes).await }
     }
 
     /// Writes what is queued, and the snapshot, and frees the directory. Blocks for that, but not longer than `within`; tells

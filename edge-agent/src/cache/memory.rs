@@ -74,18 +74,37 @@ fn large_bytes(variants: &Variants) -> u64 {
 struct Writing {
     /// What was under this key is replaced, not evicted.
     key: Option<Arc<[u8]>>,
-    evicted: Vec<(Arc<[u8]>, Variants)>,
+    evicted: Vec<Evicted>,
+}
+
+/// What had to make room.
+#[derive(Debug)]
+pub(super) struct Evicted {
+    pub(super) key: Arc<[u8]>,
+    pub(super) variants: Variants,
+    /// It had been asked for again since it was stored.
+    pub(super) was_used: bool,
+}
+
+impl CountEvictions {
+    fn evicted(&self, writing: &mut Writing, key: Arc<[u8]>, variants: Variants, was_used: bool) {
+        self.large.fetch_sub(large_bytes(&variants), Ordering::Relaxed);
+        if writing.key.as_ref() != Some(&key) {
+            self.metrics.evictions.fetch_add(variants.responses(), Ordering::Relaxed);
+            writing.evicted.push(Evicted { key, variants, was_used });
+        }
+    }
 }
 
 impl Lifecycle<Arc<[u8]>, Variants> for CountEvictions {
     type RequestState = Writing;
 
-    fn on_evict(&self, writing: &mut Writing, key: Arc<[u8]>, variants: Variants) {
-        self.large.fetch_sub(large_bytes(&variants), Ordering::Relaxed);
-        if writing.key.as_ref() != Some(&key) {
-            self.metrics.evictions.fetch_add(variants.responses(), Ordering::Relaxed);
-            writing.evicted.push((key, variants));
-        }
+    fn on_evict_cold(&self, writing: &mut Writing, key: Arc<[u8]>, variants: Variants) {
+        self.evicted(writing, key, variants, false);
+    }
+
+    fn on_evict_hot(&self, writing: &mut Writing, key: Arc<[u8]>, variants: Variants) {
+        self.evicted(writing, key, variants, true);
     }
 }
 
@@ -97,8 +116,8 @@ pub(super) struct Change {
     pub(super) come: Option<Arc<Object>>,
     /// What was under the key and is no longer.
     pub(super) gone: Vec<Arc<Object>>,
-    /// What had to make room, with its key.
-    pub(super) evicted: Vec<(Arc<[u8]>, Variants)>,
+    /// What had to make room.
+    pub(super) evicted: Vec<Evicted>,
 }
 
 impl MemoryCache {
@@ -253,6 +272,11 @@ impl MemoryCache {
         self.large.load(Ordering::Relaxed)
     }
 
+    /// The keys of all that is stored. Takes a shared lock for each.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Arc<[u8]>> {
+        self.objects.iter().map(|(key, _)| key)
+    }
+
     /// How many objects there are, those kept in blocks included.
     #[must_use]
     pub fn objects(&self) -> u64 {
@@ -322,6 +346,23 @@ mod tests {
         }
         assert!(cache.objects() > 50, "{}", cache.objects());
         assert!(cache.metrics.evictions.load(Ordering::Relaxed) > 800);
+    }
+
+    #[test]
+    fn what_was_used_says_so_when_it_is_evicted() {
+        let evicted = |uses: bool| {
+            let cache = cache(1 << 20, 1 << 16);
+            let mut evicted = Vec::new();
+            for i in 0..1000u32 {
+                let key: Arc<[u8]> = Arc::from(&i.to_le_bytes()[..]);
+                let object = object(10_000, Timestamp::NEVER);
+                evicted.extend(cache.insert(Arc::clone(&key), object, Timestamp::default()).evicted);
+                (0..3).filter(|_| uses).for_each(|_| drop(cache.get(&key)));
+            }
+            evicted
+        };
+        assert!(evicted(true).iter().any(|evicted| evicted.was_used));
+        assert!(evicted(false).iter().all(|evicted| !evicted.was_used));
     }
 
     #[test]

@@ -5,7 +5,12 @@
 //! differ in the tag, which stands for what they vary by. An object that is larger than a block and not kept in blocks is in memory
 //! alone.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -14,14 +19,14 @@ use tokio::time::timeout;
 
 use super::{
     Cache,
-    blocks::Blocks,
+    blocks::{BLOCK_BYTES, Blocks},
     disk::{
         BODY_BYTES_MAX, Disk, DiskConfig, Located, META_BYTES_MAX, Name, OpenError, Part, ReadError, Record,
+        Seed,
     },
     invalidation::Invalidations,
-    memory::Change,
+    memory::{Change, Evicted},
     object::{Ledger, Object, encoded},
-    variants::Variants,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -50,8 +55,8 @@ impl DiskTier {
 const PLAIN: u64 = 0;
 /// What comes from disk is put into memory if all of its object takes no more than one in so many of it.
 const PROMOTED_FRACTION: u64 = 8;
-/// A fill waits while more than this is waiting to be written.
-const QUEUED_BYTES_MAX: u64 = 16 << 20;
+/// A fill waits for the disk at most this long.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
 /// A viewer waits for the disk at most this long.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// A response that came later than this from now was stored by a clock that was wrong.
@@ -157,13 +162,14 @@ impl Cache {
     #[must_use]
     pub fn has_block(&self, key: &[u8], blocks: Blocks, index: u64) -> bool {
         let key = blocks.key(key, index);
-        self.memory.peek(&key).is_some() || self.is_on_disk(&key)
+        self.memory.peek(&key).is_some() || self.is_on_disk(&key, false)
     }
 
-    /// Whether the disk can take another block soon, if there is one.
-    #[must_use]
-    pub fn has_room_for_a_block(&self) -> bool {
-        self.disk.as_ref().is_none_or(|disk| disk.figures().queue_bytes < QUEUED_BYTES_MAX)
+    /// Waits a while until the disk, if there is one, has room for another block, so that it need not be dropped.
+    pub async fn room_for_a_block(&self) {
+        if let Some(disk) = &self.disk {
+            let _ = timeout(ROOM_TIMEOUT, disk.room(BLOCK_BYTES)).await;
+        }
     }
 
     /// Forgets the object under `key` that these blocks are of: they are of a version that is no more.
@@ -208,10 +214,12 @@ impl Cache {
         }
     }
 
-    /// Whether the disk may have something under a key that memory does not. Never waits.
+    /// Whether the disk may have something under a key that memory does not; counted if a viewer wants to know. Never waits.
     #[must_use]
-    pub fn is_on_disk(&self, key: &[u8]) -> bool {
-        self.disk.as_ref().is_some_and(|disk| !disk.find(name(disk, key)).is_empty())
+    pub fn is_on_disk(&self, key: &[u8], counts: bool) -> bool {
+        let Some(disk) = &self.disk else { return false };
+        let name = name(disk, key);
+        if counts { disk.look_up(name) } else { disk.has(name) }
     }
 
     /// Brings what the disk has under a key to memory. What cannot be read is as if it were not there.
@@ -269,23 +277,40 @@ async fn read(disk: &Disk, located: &Located) -> Result<Record, ReadError> {
     }
 }
 
-/// Writes what memory has no room for, if the disk does not have it any more.
-fn demote(disk: &Disk, evicted: &[(Arc<[u8]>, Variants)], now: Timestamp) {
-    for (key, variants) in evicted {
+/// Has the disk ask memory, before it drops something, whether that is held there: what is used there is never asked for on
+/// disk. It costs no hit anything: the disk's own thread walks through memory, once for each segment it gives up.
+pub(super) fn ask_memory(disk: &Arc<Disk>, cache: Weak<Cache>) {
+    // The disk keeps the question; it must not keep itself.
+    let seed = disk.seed();
+    disk.ask_above(move |names| {
+        let Some(cache) = cache.upgrade() else { return HashSet::new() };
+        cache.memory.keys().map(|key| name_of(seed, &key)).filter(|name| names.contains(name)).collect()
+    });
+}
+
+/// What memory has no room for is written if the disk does not have it any more; otherwise its uses count for it there.
+fn demote(disk: &Disk, evicted: &[Evicted], now: Timestamp) {
+    for Evicted { key, variants, was_used } in evicted {
         let name = name(disk, key);
         let records = disk.find(name);
         for object in variants.as_slice() {
             let tag = tag(object);
-            if !records.iter().any(|record| record.tag() == tag) {
+            match records.iter().find(|record| record.tag() == tag) {
+                Some(record) if *was_used => disk.touch(record),
+                Some(_) => {}
                 // What is not kept is counted by the disk.
-                let _ = write(disk, (name, tag), key, object, now);
+                None => _ = write(disk, (name, tag), key, object, now),
             }
         }
     }
 }
 
 fn name(disk: &Disk, key: &[u8]) -> Name {
-    let digest = Sha256::new().chain_update(disk.seed().0).chain_update(key).finalize();
+    name_of(disk.seed(), key)
+}
+
+fn name_of(seed: Seed, key: &[u8]) -> Name {
+    let digest = Sha256::new().chain_update(seed.0).chain_update(key).finalize();
     let half = |at: usize| digest[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
     Name([half(0), half(8)])
 }

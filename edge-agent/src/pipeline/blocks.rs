@@ -42,9 +42,6 @@ const ROUNDS_MAX: usize = 4;
 const RESUMES_MAX: u32 = 3;
 /// How long before that, the first time; each time twice as long.
 const RESUME_AFTER: Duration = Duration::from_millis(100);
-/// How long until it is looked again whether the disk has room for what is fetched, and how often.
-const ROOM_AGAIN: Duration = Duration::from_millis(5);
-const ROOM_ROUNDS: usize = 200;
 /// What is sent of a stored block at once where memory is short.
 const BIT_BYTES: usize = 64 << 10;
 /// How long until it is looked again whether those who follow a run read what is there.
@@ -261,7 +258,7 @@ impl Worker {
             if !(conductor.is_wanted().await || is_well_on) {
                 return;
             }
-            self.room_on_disk().await;
+            self.cache.room_for_a_block().await;
             let body = FillBody::new(true, Arc::clone(&self.fills.held));
             conductor.begin(&body);
             let mut position = bytes.start;
@@ -328,16 +325,6 @@ impl Worker {
     /// Whether so much of a run is there that it is finished even if nobody wants it.
     fn is_well_on(&self, done: u64, all: u64) -> bool {
         done.saturating_mul(100) >= all.saturating_mul(self.cache.limits().background_fill_percent.into())
-    }
-
-    /// Waits a while until the disk has written what it was given, so that it need not refuse the next block.
-    async fn room_on_disk(&self) {
-        for _ in 0..ROOM_ROUNDS {
-            if self.cache.has_room_for_a_block() {
-                return;
-            }
-            tokio::time::sleep(ROOM_AGAIN).await;
-        }
     }
 
     fn keep_block(&self, source: &InBlocks, index: u64, body: &FillBody) {

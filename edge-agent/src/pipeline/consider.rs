@@ -181,7 +181,7 @@ pub(crate) fn decide<'a, B>(
     let (id, query) = (&place.distribution.id, place.query.as_deref());
     let uri = key::write(key, id, policy, place.path, query, &place.host, headers);
     let found = lookup::look(grounds, key, uri, &directives, headers);
-    if grounds.may_load && found.all().is_empty() && grounds.cache.is_on_disk(key) {
+    if grounds.may_load && found.all().is_empty() && grounds.cache.is_on_disk(key, grounds.counts_as_use) {
         return Ok(Decision::For(place, Act::Load));
     }
     witness.found(key, &found);

@@ -1,8 +1,9 @@
 //! The disk engine on real files: what it keeps, what it must never say, and what happens when the disk or the process fails.
 
 mod damage;
-mod faults;
+pub(crate) mod faults;
 mod keeping;
 mod kill;
+mod loading;
 mod model;
-mod support;
+pub(crate) mod support;

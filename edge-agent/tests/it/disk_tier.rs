@@ -4,6 +4,7 @@ use std::{io::Write, path::Path, time::Duration};
 
 use headland_proto::v1;
 
+use crate::disk::faults::{NAMESPACE, in_shell};
 use crate::support::{
     edge::{ALL_METHODS, Edge, Options, behavior, config, policy},
     origin::{Origin, response},
@@ -203,4 +204,92 @@ fn with_cloudfront_semantics_the_disk_serves_as_well() {
     let edge = start(config, options(dir.path()));
     assert_eq!(get(edge.address, "/a", &[]).text(), body);
     assert_eq!(origin.requests(), 1);
+}
+
+/// What memory has answers everybody, so that the disk never sees it used.
+#[test]
+fn what_is_hottest_in_memory_is_not_lost_on_disk() {
+    let dir = tempfile::tempdir().expect("directory");
+    let body = "x".repeat(100_000);
+    let whole = response("200 OK", "cache-control: max-age=600", &body);
+    let origin = Origin::start(move |_, stream| stream.write_all(whole.as_bytes()).is_ok());
+    let options = || Options { memory_bytes: 4 << 20, object_bytes_max: 200_000, ..options(dir.path()) };
+    let edge = start(config(origin.address), options());
+    // Nearly twice what the disk holds goes by.
+    for i in 0..1200 {
+        assert_eq!(get(edge.address, "/hot", &[]).body.len(), body.len());
+        get(edge.address, &format!("/{i}"), &[]);
+        settled(&edge);
+    }
+    let figures = edge.shared.cache.disk.as_ref().expect("a disk tier").figures();
+    assert!(figures.evicted > 300, "{figures:?}");
+    assert_eq!((origin.requests(), figures.reads), (1201, 0), "memory had it all the time");
+    edge.crash();
+    let edge = start(config(origin.address), options());
+    assert!(is_hit(&get(edge.address, "/hot", &[])));
+    assert_eq!(origin.requests(), 1201);
+}
+
+#[test]
+fn the_disks_hits_and_misses_are_those_of_viewers() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = counting("cache-control: max-age=600\r\nvary: x-kind");
+    let counts = |edge: &Edge| {
+        let figures = edge.shared.cache.disk.as_ref().expect("a disk tier").figures();
+        (figures.hits, figures.misses)
+    };
+    let edge = start(config(origin.address), options(dir.path()));
+    get(edge.address, "/a", &[]);
+    assert_eq!(counts(&edge), (0, 1));
+    get(edge.address, "/a", &[]);
+    assert_eq!(counts(&edge), (0, 1), "memory had it");
+    drop(edge);
+    let edge = start(config(origin.address), options(dir.path()));
+    get(edge.address, "/a", &[]);
+    get(edge.address, "/a", &[]);
+    assert_eq!(counts(&edge), (1, 0));
+}
+
+#[test]
+#[ignore = "run by the tests below on disks that fail"]
+fn on_a_disk_that_fails() {
+    let dir = crate::disk::support::child_dir();
+    let origin = Origin::start(|request, stream| {
+        let body = request.path().repeat(100_000 / request.path().len());
+        stream.write_all(response("200 OK", "cache-control: max-age=600", &body).as_bytes()).is_ok()
+    });
+    let options = Options { memory_bytes: 2 << 20, object_bytes_max: 200_000, ..options(&dir) };
+    let edge = start(config(origin.address), options);
+    let disk = edge.shared.cache.disk.clone().expect("a disk tier");
+    for round in 0..3 {
+        for i in 0..150 {
+            let path = format!("/{i:03}");
+            let response = get(edge.address, &path, &[]);
+            assert_eq!((response.status, response.text()), (200, &*path.repeat(25_000)), "{round} {path}");
+            settled(&edge);
+        }
+        // The disk is tried again now and then.
+        edge.clock.advance(Duration::from_secs(61));
+    }
+    let figures = disk.figures();
+    assert!(figures.write_errors > 0 && figures.dropped_degraded > 0, "the disk did not fail: {figures:?}");
+}
+
+#[test]
+fn no_request_fails_because_the_disk_is_full() {
+    let dir = tempfile::tempdir().expect("directory");
+    in_shell(
+        "disk_tier::on_a_disk_that_fails",
+        dir.path(),
+        &NAMESPACE,
+        "mount -t tmpfs -o size=8m none \"$DIR\"",
+    );
+}
+
+#[test]
+fn no_request_fails_because_files_may_not_grow() {
+    let dir = tempfile::tempdir().expect("directory");
+    // Blocks of 512 bytes: less than a segment.
+    let limit = "trap '' XFSZ; ulimit -f 400";
+    assert!(in_shell("disk_tier::on_a_disk_that_fails", dir.path(), &[], limit));
 }

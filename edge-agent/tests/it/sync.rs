@@ -28,6 +28,11 @@ const NOBODY: &str = "http://127.0.0.1:1";
 
 /// An agent with these control planes; the error of its start otherwise.
 fn try_start(data_dir: &Path, control_planes: &[String]) -> Result<Handle, StartError> {
+    start_with(data_dir, control_planes, Layer::default())
+}
+
+/// The same, with what else is set.
+fn start_with(data_dir: &Path, control_planes: &[String], else_set: Layer) -> Result<Handle, StartError> {
     let layer = Layer {
         data_dir: Some(data_dir.display().to_string()),
         location: Some("fra1".into()),
@@ -35,7 +40,7 @@ fn try_start(data_dir: &Path, control_planes: &[String]) -> Result<Handle, Start
         admin: Some("127.0.0.1:0".into()),
         control_planes: Some(control_planes.to_vec()),
         workers: Some("1".into()),
-        ..Layer::default()
+        ..else_set
     };
     let machine = Machine { memory_bytes: 64 << 20, parallelism: 1, host_name: String::new() };
     let settings = Settings::check(layer, &machine).unwrap();
@@ -138,6 +143,32 @@ async fn a_new_edge_introduces_itself_and_applies_everything() {
     {
         figure_becomes(&agent, &format!("headland_edge_agent_{label}"), |count| count == 0.0).await;
     }
+    stop(agent).await;
+}
+
+#[tokio::test]
+async fn a_disk_cache_that_cannot_be_opened_is_seen_in_the_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    let healthy = "headland_edge_agent_disk_healthy";
+    let (_, body) = {
+        let agent = start(dir.path(), &[NOBODY.to_owned()]);
+        let answer = get(agent.admin_address(), "/metrics").await;
+        stop(agent).await;
+        answer
+    };
+    assert!(!body.contains(healthy), "there is to be none: {body}");
+    let with_disk = |path: PathBuf| Layer {
+        cache_disk_path: Some(path.display().to_string()),
+        cache_disk_bytes: Some("64MiB".into()),
+        ..Layer::default()
+    };
+    let agent = start_with(dir.path(), &[NOBODY.to_owned()], with_disk(dir.path().join("cache"))).unwrap();
+    figure_becomes(&agent, healthy, |healthy| healthy == 1.0).await;
+    stop(agent).await;
+    fs::write(dir.path().join("file"), "in the way").unwrap();
+    let agent =
+        start_with(dir.path(), &[NOBODY.to_owned()], with_disk(dir.path().join("file/cache"))).unwrap();
+    figure_becomes(&agent, healthy, |healthy| healthy == 0.0).await;
     stop(agent).await;
 }
 

@@ -1,7 +1,7 @@
 //! How a store is to be, and how a directory becomes one.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -93,11 +93,8 @@ pub(super) fn prepare(path: &Path) -> io::Result<(Option<File>, Seed)> {
     }
     // What is there was written with another seed, and cannot be told from garbage.
     let seed = Seed(*uuid::Uuid::new_v4().as_bytes());
-    for file in fs::read_dir(path)? {
-        let name = file?.file_name();
-        if let Some((id, log)) = name.to_str().and_then(segment::of_file_name) {
-            segment::remove(path, id, log);
-        }
+    for (id, log) in segment::list(path)? {
+        segment::remove(path, id, log)?;
     }
     snapshot::remove(path)?;
     durable::remove(path, graves::FILE_NAME)?;

@@ -33,9 +33,9 @@ macro_rules! figures {
 }
 
 figures! {
-    /// Names that were found.
+    /// Lookups for viewers that found something.
     hits,
-    /// Names that were not.
+    /// Lookups for viewers that did not.
     misses,
     /// Records, or their heads, that were read.
     reads,

@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -27,7 +28,7 @@ const SLACK: u64 = 64 << 10;
 pub(super) struct Graves {
     dir: PathBuf,
     seed: Seed,
-    file: Option<File>,
+    file: Option<Arc<File>>,
     bytes: u64,
     synced_bytes: u64,
     /// How many there are of each segment.
@@ -97,7 +98,7 @@ impl Graves {
         }
         let file = match self.file.take() {
             Some(file) => file,
-            None => open(&self.dir.join(FILE_NAME))?,
+            None => Arc::new(open(&self.dir.join(FILE_NAME))?),
         };
         let bytes: Vec<u8> = ids.iter().flat_map(|id| grave(*id, &self.seed)).collect();
         file.write_all_at(&bytes, self.bytes)?;
@@ -107,11 +108,12 @@ impl Graves {
         Ok(())
     }
 
-    /// Puts them on the medium, as far as it takes them: a power failure may otherwise bring back what was removed.
-    pub(super) fn sync(&mut self) {
-        if self.bytes > self.synced_bytes && self.file.as_ref().is_some_and(|file| file.sync_data().is_ok()) {
-            self.synced_bytes = self.bytes;
-        }
+    /// The file, if there is anything in it that this has not been asked about: it must be synced, because a power failure
+    /// may otherwise bring back what was removed.
+    pub(super) fn unsynced(&mut self) -> Option<Arc<File>> {
+        let file = self.file.clone().filter(|_| self.bytes > self.synced_bytes)?;
+        self.synced_bytes = self.bytes;
+        Some(file)
     }
 
     /// A segment is gone, and with it its graves.

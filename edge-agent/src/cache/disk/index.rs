@@ -11,6 +11,8 @@ use shard::Shard;
 
 /// Locks; a power of two.
 pub(super) const SHARDS: usize = 64;
+/// Buckets that are looked through under one lock: some ten microseconds.
+const BUCKETS_AT_ONCE: usize = 1024;
 
 /// All records that can be found.
 #[derive(Debug)]
@@ -63,6 +65,13 @@ impl Index {
             }
         });
         found
+    }
+
+    /// Whether a name has any record that is not expired.
+    pub(super) fn has(&self, name: Name, now: u32) -> bool {
+        let mut has = false;
+        self.shard(name).lock().each(name, |entry| has |= !entry.is_expired(now));
+        has
     }
 
     /// The record of this name and tag, if it is still this one.
@@ -138,10 +147,20 @@ impl Index {
         !gone.is_empty()
     }
 
-    /// Removes what `gone` says, from one shard.
+    /// Removes what `gone` says, from one shard. Whoever wants to find something there never waits for all of it.
     pub(super) fn remove_where(&self, shard: usize, gone: impl Fn(&Entry) -> bool) -> Vec<RecordId> {
-        let removed = self.shards[shard % SHARDS].lock().remove_where(gone);
-        self.records.fetch_sub(removed.len() as u64, Relaxed);
+        let mut removed = Vec::new();
+        let mut from = Some(0);
+        while let Some(buckets) = from {
+            let before = removed.len();
+            from = self.shards[shard % SHARDS].lock().remove_where(
+                buckets,
+                BUCKETS_AT_ONCE,
+                &gone,
+                &mut removed,
+            );
+            self.records.fetch_sub((removed.len() - before) as u64, Relaxed);
+        }
         removed
     }
 

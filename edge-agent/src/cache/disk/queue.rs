@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     entry::{Name, RecordId},
@@ -28,8 +28,8 @@ pub(super) enum Order {
     /// Taken out of the index already.
     Bury(RecordId),
     Sweep,
-    /// All before it has been done.
-    Settled(oneshot::Sender<()>),
+    /// All before it has been done; tells whether all removals are in the graves' file.
+    Settled(oneshot::Sender<bool>),
 }
 
 /// How the writer ends.
@@ -52,6 +52,7 @@ pub(super) struct Taken {
 pub(super) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
+    freed: Notify,
     bytes_max: u64,
 }
 
@@ -76,7 +77,7 @@ fn cost(record: &Record) -> u64 {
 
 impl Queue {
     pub(super) fn new(bytes_max: u64) -> Self {
-        Self { state: Mutex::default(), filled: Condvar::new(), bytes_max }
+        Self { state: Mutex::default(), filled: Condvar::new(), freed: Notify::new(), bytes_max }
     }
 
     pub(super) fn write(&self, record: Record) -> Result<(), Full> {
@@ -114,10 +115,35 @@ impl Queue {
         self.state.lock().bytes
     }
 
+    /// Whether a record of so many bytes, meta and body, would be taken now.
+    pub(super) fn has_room(&self, record_bytes: u64) -> bool {
+        self.bytes().saturating_add(record_bytes).saturating_add(RECORD_COST) <= self.bytes_max
+    }
+
+    /// Waits until it would; false if that will never be.
+    pub(super) async fn room(&self, record_bytes: u64) -> bool {
+        if record_bytes.saturating_add(RECORD_COST) > self.bytes_max {
+            return false;
+        }
+        loop {
+            let mut freed = std::pin::pin!(self.freed.notified());
+            // From here on it cannot be missed.
+            freed.as_mut().enable();
+            if self.state.lock().end.is_some() {
+                return false;
+            }
+            if self.has_room(record_bytes) {
+                return true;
+            }
+            freed.await;
+        }
+    }
+
     /// Nothing is taken in any more.
     pub(super) fn end(&self, end: End) {
         self.state.lock().end.get_or_insert(end);
         self.filled.notify_one();
+        self.freed.notify_waiters();
     }
 
     /// Whether to leave everything and go.
@@ -129,7 +155,7 @@ impl Queue {
     /// the last of them, unless it is to be at once.
     pub(super) fn take(&self, bytes: u64, wait: Duration) -> Taken {
         let mut state = self.state.lock();
-        if state.orders.is_empty() && state.end.is_none() {
+        if state.orders.is_empty() && state.end.is_none() && !wait.is_zero() {
             self.filled.wait_for(&mut state, wait);
         }
         let mut taken = Taken { orders: Vec::new(), end: None };
@@ -147,6 +173,9 @@ impl Queue {
             }
         }
         state.bytes -= taken_bytes;
+        if taken_bytes > 0 {
+            self.freed.notify_waiters();
+        }
         if state.orders.is_empty() || state.end == Some(End::Abandon) {
             taken.end = state.end;
         }

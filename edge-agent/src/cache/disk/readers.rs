@@ -9,8 +9,7 @@ use super::{
     entry::Entry,
     figures::add,
     record::Record,
-    segment::Segment,
-    store::{Part, ReadError, Store},
+    store::{Part, ReadError, Store, Wait},
 };
 
 /// Reads that may wait for a thread. Beyond them a read is refused, and the origin asked.
@@ -49,7 +48,7 @@ impl Readers {
         while let Some(Job { entry, part, done }) = self.next() {
             // Nobody may be waiting any more.
             if !done.is_closed() {
-                let _ = done.send(store.read(&entry, part, Segment::read));
+                let _ = done.send(store.read(&entry, part, Wait::ForDisk));
             }
         }
     }

@@ -1,12 +1,17 @@
 //! Making room: the oldest segment is given up, and what the policy wants of it is written to main.
 
-use std::{io, sync::atomic::Ordering::Relaxed};
+use std::{
+    collections::HashSet,
+    io,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tracing::warn;
 
 use super::{
-    entry::{Entry, RecordId},
+    entry::{Entry, Name, RecordId},
     figures::add,
     index::SHARDS,
     policy::{Candidate, Fate, Log},
@@ -16,6 +21,16 @@ use super::{
     writer::{BATCH_BYTES, Item, Writer},
 };
 use crate::error_chain::ErrorChain;
+
+/// Of the writer's time, at most one part in so many goes by while it asks what is used elsewhere.
+const ASKING_SHARE: u32 = 20;
+
+/// When it was asked what is used elsewhere, and how long that took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    at: Instant,
+    took: Duration,
+}
 
 /// A record that goes on to main.
 struct Moved {
@@ -28,6 +43,9 @@ struct Moved {
 impl Writer {
     /// Gives up segments until there is room.
     pub(super) fn make_room(&mut self) -> io::Result<()> {
+        if self.loading.as_ref().is_some_and(|loading| loading.is_reading) {
+            return Ok(());
+        }
         while let Some((segment, log)) = self.policy.reclaim(self.store.index.records()) {
             self.reclaim(segment, log)?;
             if self.store.queue.is_abandoned() {
@@ -51,7 +69,8 @@ impl Writer {
         let still_there = |e: Entry| self.store.index.get(e.name, e.tag, e.id);
         let (expired, living): (Vec<Entry>, Vec<Entry>) =
             entries.into_iter().filter_map(still_there).partition(|entry| entry.is_expired(now));
-        let candidates: Vec<_> = living.iter().map(candidate).collect();
+        let mut candidates: Vec<_> = living.iter().map(candidate).collect();
+        self.count_uses_above(&mut candidates);
         let fates = self.policy.fates(log, &candidates);
         let (mut kept, mut dropped) = (Vec::new(), Vec::new());
         for (entry, fate) in living.into_iter().zip(fates) {
@@ -74,6 +93,21 @@ impl Writer {
         add(&self.store.counters.evicted, evicted as u64);
         self.forget(id);
         written
+    }
+
+    /// What memory has is never asked for here, however much it is used: whoever knows is asked before it is dropped.
+    fn count_uses_above(&mut self, candidates: &mut [Candidate]) {
+        let unused = |candidate: &&mut Candidate| candidate.uses == 0;
+        let Some(used_above) = self.store.used_above.get() else { return };
+        if self.asked.is_some_and(|asked| asked.at.elapsed() < asked.took * ASKING_SHARE) {
+            return;
+        }
+        let at = Instant::now();
+        let names: HashSet<Name> = candidates.iter_mut().filter(unused).map(|c| c.name).collect();
+        let used = if names.is_empty() { HashSet::new() } else { used_above.of(&names) };
+        let is_used = |candidate: &&mut Candidate| used.contains(&candidate.name);
+        candidates.iter_mut().filter(unused).filter(is_used).for_each(|candidate| candidate.uses = 1);
+        self.asked = Some(Asked { at, took: at.elapsed() });
     }
 
     /// Writes these to main, a few megabytes at a time, and lets the index point there. Adds their old places to `moved`.
@@ -155,6 +189,9 @@ impl Writer {
 
     /// The file has lost its name, and nothing in the index points into it.
     fn forget(&mut self, id: u32) {
+        if let Some(loading) = &mut self.loading {
+            loading.has_dropped = true;
+        }
         self.store.segments.write().remove(&id);
         self.policy.gone(id);
         self.graves.forget(id);
@@ -175,7 +212,7 @@ impl Writer {
         let ids: Vec<u32> = self.store.segments.read().keys().copied().collect();
         // Those that cannot be removed have said so.
         ids.into_iter().for_each(|id| _ = self.drop_segment(id));
-        let emptied = self.store.segments.read().is_empty();
+        let emptied = self.give_unopened_up() && self.store.segments.read().is_empty();
         let gone = snapshot::remove(&self.store.dir).and_then(|()| self.graves.clear());
         if emptied && gone.is_ok() {
             self.unburied.clear();

@@ -28,6 +28,7 @@ use super::{
     policy::Log,
     record::{HEADER_BYTES, Header, stored_bytes},
 };
+use crate::durable;
 
 /// Version of the format of segments, snapshot and graves. Files of another version are of no use to this program.
 pub(super) const VERSION: u32 = 1;
@@ -57,7 +58,7 @@ impl AsFd for Segment {
 }
 
 /// The number and log that a file's name says, if it is a segment's.
-pub(super) fn of_file_name(name: &str) -> Option<(u32, Log)> {
+fn of_file_name(name: &str) -> Option<(u32, Log)> {
     let (number, kind) = name.split_once('.')?;
     let log = match kind {
         "probation" => Log::Probation,
@@ -100,7 +101,8 @@ impl Segment {
         Ok(segment)
     }
 
-    /// An existing file, and its length. `InvalidData` if it is not a segment of this store.
+    /// An existing file, and its length. `InvalidData` or `UnexpectedEof` if it is not a segment of this store; after any other
+    /// error it may be one.
     pub(super) fn open(dir: &Path, id: u32, log: Log, seed: &Seed) -> io::Result<(Self, u64)> {
         let path = dir.join(file_name(id, log));
         // Writing is for the footer that a crash has left out, and not essential.
@@ -160,12 +162,24 @@ impl Segment {
         Ok(bytes)
     }
 
+    /// The same, into what is there.
+    pub(super) fn read_into(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
     /// Reads that many bytes if they are all in the page cache; `WouldBlock` if not, or if the file system cannot tell.
     pub(super) fn read_resident(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
-        let mut parts = [IoSliceMut::new(&mut bytes)];
+        self.read_resident_into(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The same, into what is there.
+    pub(super) fn read_resident_into(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let length = bytes.len();
+        let mut parts = [IoSliceMut::new(bytes)];
         match rustix::io::preadv2(&self.file, &mut parts, offset, ReadWriteFlags::NOWAIT) {
-            Ok(read) if read == length => Ok(bytes),
+            Ok(read) if read == length => Ok(()),
             Ok(0) if length > 0 => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => {
                 Err(io::ErrorKind::WouldBlock.into())
@@ -271,9 +285,19 @@ impl Segment {
     }
 }
 
-/// Takes away a file that is of no use. If that fails, the next start tries again.
-pub(super) fn remove(dir: &Path, id: u32, log: Log) {
-    let _ = std::fs::remove_file(dir.join(file_name(id, log)));
+/// Takes away a file that is of no use. Gone already is fine.
+pub(super) fn remove(dir: &Path, id: u32, log: Log) -> io::Result<()> {
+    durable::remove(dir, &file_name(id, log))
+}
+
+/// The segment files of a directory, by number.
+pub(super) fn list(dir: &Path) -> io::Result<Vec<(u32, Log)>> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(dir)? {
+        found.extend(file?.file_name().to_str().and_then(of_file_name));
+    }
+    found.sort_unstable_by_key(|(id, _)| *id);
+    Ok(found)
 }
 
 /// Whether a record of these lengths fits into what is left of a segment.

@@ -12,13 +12,15 @@ use std::{
     path::Path,
 };
 
+use tracing::warn;
+
 use super::{
     checksum::{Seed, u32_at, u64_at},
     entry::{ENTRY_BYTES, Entry},
     index::{Index, SHARDS},
     segment::VERSION,
 };
-use crate::durable;
+use crate::{durable, error_chain::ErrorChain};
 
 const FILE_NAME: &str = "snapshot";
 const MAGIC: u32 = 0x4e53_4c48;
@@ -87,12 +89,19 @@ fn write_to(path: &Path, index: &Index, stamp: &Stamp, seed: &Seed) -> io::Resul
     out.get_ref().sync_data()
 }
 
-/// Hands over the entries of the snapshot, and tells whether it had all of them. False, and perhaps a part of them, if there
-/// is none, or it is not of this store as it is now, or a byte of it is wrong.
-pub(super) fn read(dir: &Path, stamp: &Stamp, seed: &Seed, mut entry: impl FnMut(Entry)) -> bool {
-    let Ok(file) = File::open(dir.join(FILE_NAME)) else {
-        return false;
-    };
+/// The snapshot, if there is one. It is taken away, because from now on the directory may change.
+pub(super) fn take(dir: &Path) -> Option<File> {
+    let file = File::open(dir.join(FILE_NAME)).ok();
+    if let Err(error) = remove(dir) {
+        // Where nothing can be removed nothing is changed either; and if anything is, the stamp tells.
+        warn!(error = %ErrorChain(&error), "the disk cache's snapshot cannot be removed");
+    }
+    file
+}
+
+/// Hands over the entries of the snapshot, block by block, and tells whether it had all of them. False, and perhaps a part
+/// of them, if it is not of this store as it is now, or a byte of it is wrong.
+pub(super) fn read(file: File, stamp: &Stamp, seed: &Seed, mut some: impl FnMut(Vec<Entry>)) -> bool {
     let mut file = BufReader::with_capacity(1 << 20, file);
     let mut start = [0; 32];
     if file.read_exact(&mut start).is_err() || u32_at(&start, 8) as usize > SEGMENTS_MAX {
@@ -116,12 +125,12 @@ pub(super) fn read(dir: &Path, stamp: &Stamp, seed: &Seed, mut entry: impl FnMut
         if seed.checksum(&[encoded]) != u64_at(checksum, 0) {
             return false;
         }
-        encoded.chunks_exact(ENTRY_BYTES).filter_map(Entry::decode).for_each(&mut entry);
+        some(encoded.chunks_exact(ENTRY_BYTES).filter_map(Entry::decode).collect());
     }
     true
 }
 
-/// Takes it away, before anything changes. Gone already is fine.
+/// Takes it away. Gone already is fine.
 pub(super) fn remove(dir: &Path) -> io::Result<()> {
     durable::remove(dir, FILE_NAME)
 }

@@ -1,11 +1,11 @@
 //! The store: what those who ask, the readers and the writer share.
 
 use std::{
-    collections::HashMap,
-    io,
+    collections::{HashMap, HashSet},
+    fmt, io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
@@ -14,8 +14,9 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::{
+    buffers::{Buffers, LARGE_BYTES},
     checksum::Seed,
-    entry::Entry,
+    entry::{Entry, Name},
     figures::{Counters, add},
     health::Health,
     index::Index,
@@ -24,6 +25,27 @@ use super::{
     segment::Segment,
 };
 use crate::clock::Clock;
+
+/// Tells which of these names are in use somewhere above, where uses are not counted by [`super::Disk::touch`].
+pub(super) struct UsedAbove(Box<AskAbove>);
+
+type AskAbove = dyn Fn(&HashSet<Name>) -> HashSet<Name> + Send + Sync;
+
+impl UsedAbove {
+    pub(super) fn new(ask: impl Fn(&HashSet<Name>) -> HashSet<Name> + Send + Sync + 'static) -> Self {
+        Self(Box::new(ask))
+    }
+
+    pub(super) fn of(&self, names: &HashSet<Name>) -> HashSet<Name> {
+        (self.0)(names)
+    }
+}
+
+impl fmt::Debug for UsedAbove {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UsedAbove")
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -34,6 +56,7 @@ pub(super) struct Store {
     pub(super) index: Index,
     pub(super) segments: RwLock<HashMap<u32, Arc<Segment>>>,
     pub(super) queue: Queue,
+    pub(super) buffers: Arc<Buffers>,
     pub(super) counters: Counters,
     pub(super) health: Health,
     /// Of all segments, and how many there may be.
@@ -41,6 +64,8 @@ pub(super) struct Store {
     pub(super) capacity_bytes: AtomicU64,
     /// Everything must go, and nothing is found until it has: what is to be removed is not known any more.
     pub(super) emptying: AtomicBool,
+    /// Who else uses records, if anybody does.
+    pub(super) used_above: OnceLock<UsedAbove>,
     /// The writer has ended, and the directory is free.
     pub(super) ended: (Mutex<bool>, Condvar),
 }
@@ -77,6 +102,13 @@ pub enum Part {
     Whole,
 }
 
+/// Whether a read may wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    Never,
+    ForDisk,
+}
+
 impl Store {
     pub(super) fn now_seconds(&self) -> u32 {
         super::entry::seconds(self.clock.now())
@@ -86,18 +118,29 @@ impl Store {
         self.segments.read().get(&id).cloned()
     }
 
-    /// Reads a record by a function that reads bytes of a segment. What is wrong is dropped from the index.
-    pub(super) fn read(
-        &self,
-        entry: &Entry,
-        part: Part,
-        read: impl FnOnce(&Segment, u64, usize) -> io::Result<Vec<u8>>,
-    ) -> Result<Record, ReadError> {
+    fn read_bytes(&self, segment: &Segment, offset: u64, length: usize, wait: Wait) -> io::Result<Bytes> {
+        if length < LARGE_BYTES {
+            let bytes = match wait {
+                Wait::Never => segment.read_resident(offset, length),
+                Wait::ForDisk => segment.read(offset, length),
+            };
+            return bytes.map(Bytes::from);
+        }
+        let mut buffer = self.buffers.take(length);
+        match wait {
+            Wait::Never => segment.read_resident_into(offset, &mut buffer),
+            Wait::ForDisk => segment.read_into(offset, &mut buffer),
+        }?;
+        Ok(buffer.freeze())
+    }
+
+    /// Reads a record. What is wrong is dropped from the index.
+    pub(super) fn read(&self, entry: &Entry, part: Part, wait: Wait) -> Result<Record, ReadError> {
         let segment = self.segment(entry.id.segment).ok_or(ReadError::Gone)?;
         let body_bytes = if part == Part::Whole { entry.packed.body_bytes() } else { 0 };
         let length = HEADER_BYTES + entry.packed.meta_bytes() + body_bytes;
-        let bytes = match read(&segment, entry.id.offset(), length) {
-            Ok(bytes) => Bytes::from(bytes),
+        let bytes = match self.read_bytes(&segment, entry.id.offset(), length, wait) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(ReadError::WouldBlock),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.corrupt(entry)),
             Err(error) => {

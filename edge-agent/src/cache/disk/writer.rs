@@ -5,9 +5,10 @@ use std::{
     fs::File,
     io::{self, IoSlice},
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::{
@@ -16,13 +17,17 @@ use super::{
     graves::Graves,
     health::Trouble,
     index::SHARDS,
+    load::Found,
+    loading::Loading,
     policy::{Log, Policy},
     queue::{End, Order},
+    reclaim::Asked,
     record::{HEADER_BYTES, Header, Record, stored_bytes},
     segment::{self, Segment},
     snapshot::{self, Stamp},
     store::Store,
     superblock,
+    syncer::{Syncer, Unsynced},
 };
 use crate::{clock::Timestamp, durable, error_chain::ErrorChain};
 
@@ -30,7 +35,7 @@ use crate::{clock::Timestamp, durable, error_chain::ErrorChain};
 pub(super) const BATCH_BYTES: u64 = 4 << 20;
 /// Records whose slices go to the kernel at once: four each.
 const BATCH_RECORDS: usize = 256;
-/// Between looks at what has expired, when nothing else is to do. All shards are seen in about a minute.
+/// Between looks at what has expired. All shards are seen in about a minute.
 const TICK: Duration = Duration::from_secs(1);
 /// After the disk was full, until the store tries to have its whole size again.
 const SHRUNK_FOR: Duration = Duration::from_secs(600);
@@ -48,6 +53,10 @@ pub(super) struct Writer {
     pub(super) shrunk_until: Option<Timestamp>,
     pub(super) sweep_shard: usize,
     pub(super) lock: Option<File>,
+    /// Until all that was there at the start is in the index.
+    pub(super) loading: Option<Loading>,
+    pub(super) asked: Option<Asked>,
+    pub(super) syncer: Syncer,
 }
 
 /// A segment that is being written.
@@ -66,23 +75,23 @@ pub(super) struct Item<'r> {
 
 impl Writer {
     /// Loads the index, then does what it is told until the end.
-    pub(super) fn run(mut self) {
-        self.load();
+    pub(super) fn run(mut self, found: Found) {
+        self.load(found);
+        let mut ticked = Instant::now();
         loop {
-            let taken = self.store.queue.take(BATCH_BYTES.min(self.store.segment_bytes), TICK);
+            let taken = self.store.queue.take(self.batch_bytes(), TICK);
             if taken.end == Some(End::Abandon) {
                 break;
             }
-            let is_idle = taken.orders.is_empty();
             self.do_all(taken.orders);
             if taken.end == Some(End::Stop) {
                 self.finish();
                 break;
             }
-            if is_idle {
-                self.graves.sync();
-                self.sweep(self.sweep_shard);
-                self.sweep_shard += 1;
+            // However much there is to do.
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.tick();
             }
             self.look_after();
         }
@@ -91,7 +100,21 @@ impl Writer {
         self.store.ended.1.notify_all();
     }
 
-    fn do_all(&mut self, orders: Vec<Order>) {
+    /// What is done about once in [`TICK`].
+    fn tick(&mut self) {
+        if let Some(file) = self.graves.unsynced() {
+            self.syncer.sync(Unsynced::Graves(file));
+        }
+        self.sweep(self.sweep_shard);
+        self.sweep_shard += 1;
+    }
+
+    /// Bytes of records that are taken from the queue at once.
+    pub(super) fn batch_bytes(&self) -> u64 {
+        BATCH_BYTES.min(self.store.segment_bytes)
+    }
+
+    pub(super) fn do_all(&mut self, orders: Vec<Order>) {
         let mut records = Vec::new();
         for order in orders {
             if let Order::Write(record) = order {
@@ -102,16 +125,16 @@ impl Writer {
             match order {
                 Order::Remove { name, tag, gone } => {
                     self.unburied.extend(gone);
+                    if let Some(loading) = &mut self.loading {
+                        loading.supersede(name, tag);
+                    }
                     // What was put in between.
                     self.unburied.extend(self.store.index.remove(name, tag));
                     self.store.index.lift(name, tag);
                 }
                 Order::Bury(id) => self.unburied.push(id),
                 Order::Sweep => (0..SHARDS).for_each(|shard| self.sweep(shard)),
-                Order::Settled(done) => {
-                    self.try_to_bury();
-                    let _ = done.send(());
-                }
+                Order::Settled(done) => self.settle(done),
                 Order::Write(_) => {}
             }
         }
@@ -119,10 +142,27 @@ impl Writer {
         self.try_to_bury();
     }
 
+    /// Tells that all is done, once it is.
+    fn settle(&mut self, done: oneshot::Sender<bool>) {
+        self.try_to_bury();
+        match &mut self.loading {
+            Some(loading) => loading.settled.push(done),
+            None => _ = done.send(self.is_kept()),
+        }
+    }
+
+    /// Whether nothing that was removed comes back at the next start.
+    pub(super) fn is_kept(&self) -> bool {
+        self.unburied.is_empty() && !self.store.emptying.load(Relaxed)
+    }
+
     /// Writes records, or drops them.
     fn write(&mut self, records: Vec<Record>) {
         if records.is_empty() {
             return;
+        }
+        if let Some(loading) = &mut self.loading {
+            records.iter().for_each(|record| loading.supersede(record.name, Some(record.tag)));
         }
         let mut entries = vec![None; records.len()];
         if self.store.health.may_try(self.store.clock.now())
@@ -248,7 +288,7 @@ impl Writer {
         self.graves.clear()
     }
 
-    /// Closes an open segment: its footer is written, and its bytes are on the medium.
+    /// Closes an open segment: its footer is written, and its bytes are on their way to the medium.
     pub(super) fn close(&mut self, place: usize) {
         let Open { segment, at, entries } = self.open.swap_remove(place);
         self.policy.sealed(segment.id);
@@ -256,10 +296,7 @@ impl Writer {
         if let Ok(bytes) = segment.write_footer(&entries, at, &self.store.seed) {
             self.policy.wrote(segment.id, bytes);
         }
-        if let Err(error) = segment.sync() {
-            add(&self.store.counters.write_errors, 1);
-            warn!(error = %ErrorChain(&error), "a closed segment of the disk cache may not survive a power failure");
-        }
+        self.syncer.sync(Unsynced::Segment(segment));
     }
 
     /// Puts what is dead into the graves' file, if the disk takes it.
@@ -275,7 +312,7 @@ impl Writer {
         Ok(())
     }
 
-    fn try_to_bury(&mut self) {
+    pub(super) fn try_to_bury(&mut self) {
         if self.unburied.is_empty() || !self.store.health.may_try(self.store.clock.now()) {
             return;
         }
@@ -304,10 +341,8 @@ impl Writer {
         }
         self.policy.set_capacity_bytes(self.policy.bytes().min(self.policy.capacity_bytes()));
         self.shrunk_until = Some(now.after(SHRUNK_FOR));
-        if self.bury().is_err() {
-            let doomed: HashSet<u32> = self.unburied.iter().map(|id| id.segment).collect();
-            doomed.into_iter().for_each(|segment| _ = self.drop_segment(segment));
-        }
+        // What it was says enough.
+        let _ = self.bury_or_drop();
         while let Some((segment, _)) = self.policy.reclaim(self.store.index.records()) {
             let before = self.policy.bytes();
             let _ = self.drop_segment(segment);
@@ -316,6 +351,15 @@ impl Writer {
             }
         }
         self.publish();
+    }
+
+    /// Buries what is dead. What cannot be buried goes with its segment.
+    fn bury_or_drop(&mut self) -> io::Result<()> {
+        self.bury().or_else(|error| {
+            let doomed: HashSet<u32> = self.unburied.iter().map(|id| id.segment).collect();
+            doomed.into_iter().for_each(|segment| _ = self.drop_segment(segment));
+            if self.unburied.is_empty() { Ok(()) } else { Err(error) }
+        })
     }
 
     /// Drops what has expired from one shard.
@@ -336,6 +380,7 @@ impl Writer {
         if self.store.emptying.load(Relaxed) {
             self.empty();
         }
+        self.open_again();
         self.try_to_bury();
         self.publish();
     }
@@ -350,7 +395,13 @@ impl Writer {
         while let Some(place) = self.open.len().checked_sub(1) {
             self.close(place);
         }
-        let stamp = self.bury().and_then(|()| self.stamp());
+        // What could not be opened is opened by the next start, unless it would find there what has been removed since.
+        if self.loading.as_ref().is_some_and(Loading::has_superseded) {
+            self.give_unopened_up();
+        }
+        let stamp = self.bury_or_drop().and_then(|()| self.stamp());
+        // The snapshot says that the segments are as they should be.
+        self.syncer.finish();
         let written = stamp
             .and_then(|stamp| snapshot::write(&self.store.dir, &self.store.index, &stamp, &self.store.seed));
         match written {

@@ -8,7 +8,7 @@ use headland_edge_agent::{
 };
 use tempfile::tempdir;
 
-use super::support::{child, child_dir, clock, config, open, record, version};
+use super::support::{child, child_dir, clock, config, name, open, record, version};
 
 const SEGMENT: u64 = 512 << 10;
 
@@ -40,7 +40,7 @@ async fn goes_on(disk: &Disk, clock: &Clock, n: u64) {
 
 /// Runs one of the ignored tests below by way of a shell script, in which `$DIR` is the directory. Whether it was possible.
 #[expect(clippy::print_stderr, reason = "a test that was skipped says so")]
-fn in_shell(test: &str, dir: &Path, wrapper: &[&str], script: &str) -> bool {
+pub(crate) fn in_shell(test: &str, dir: &Path, wrapper: &[&str], script: &str) -> bool {
     let script = format!("{script}; exec \"$@\"");
     let prefix: Vec<&str> = wrapper.iter().copied().chain(["sh", "-ec", &script, "sh"]).collect();
     let Output { status, stdout, stderr } =
@@ -54,7 +54,7 @@ fn in_shell(test: &str, dir: &Path, wrapper: &[&str], script: &str) -> bool {
     true
 }
 
-const NAMESPACE: [&str; 4] = ["unshare", "--user", "--map-root-user", "--mount"];
+pub(crate) const NAMESPACE: [&str; 4] = ["unshare", "--user", "--map-root-user", "--mount"];
 
 #[test]
 #[ignore = "run by the test below in a small file system"]
@@ -175,4 +175,41 @@ async fn a_directory_that_cannot_be_made_is_tried_again() {
     assert_eq!(version(&disk, last, 0).await, Some(1));
     fs::remove_file(&path).unwrap();
     goes_on(&disk, &clock, 10_000).await;
+}
+
+#[tokio::test]
+async fn removals_that_cannot_be_kept_are_told_and_do_not_come_back() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let disk = open(config(dir.path(), 64, SEGMENT), &clock).await;
+    for n in 0..30 {
+        disk.write(record(n, 0, 1, 50_000)).unwrap();
+    }
+    assert!(disk.settled().await);
+    // Nothing can be written there.
+    let graves = dir.path().join("graves");
+    fs::create_dir(&graves).unwrap();
+    disk.remove(name(1), None);
+    assert!(!disk.settled().await, "it would come back after a crash");
+    assert!(version(&disk, 1, 0).await.is_none());
+    fs::remove_dir(&graves).unwrap();
+    clock.advance(Duration::from_secs(61));
+    assert!(disk.settled().await, "tried again");
+}
+
+#[tokio::test]
+async fn what_cannot_be_buried_at_a_stop_goes_with_its_segment() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let disk = open(config(dir.path(), 64, SEGMENT), &clock).await;
+    for n in 0..30 {
+        disk.write(record(n, 0, 1, 50_000)).unwrap();
+    }
+    let graves = dir.path().join("graves");
+    fs::create_dir(&graves).unwrap();
+    disk.remove(name(1), None);
+    assert!(disk.stop(Duration::from_secs(60)));
+    drop(disk);
+    fs::remove_dir(&graves).unwrap();
+    let disk = open(config(dir.path(), 64, SEGMENT), &clock).await;
+    assert!(version(&disk, 1, 0).await.is_none(), "removed");
+    assert_eq!(version(&disk, 29, 0).await, Some(1), "of another segment");
 }

@@ -1,6 +1,14 @@
 //! What is kept, for how long, and what gives way.
 
-use std::{os::fd::AsFd as _, time::Duration};
+use std::{
+    collections::HashSet,
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use headland_edge_agent::cache::disk::{
     BODY_BYTES_MAX, Disk, DiskConfig, Dropped, META_BYTES_MAX, OpenError, Part, ReadError, Record,
@@ -112,6 +120,57 @@ async fn the_oldest_unused_give_way_and_the_used_survive_a_scan() {
 }
 
 #[tokio::test]
+async fn what_is_used_above_survives_a_scan_without_being_touched() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let disk = open(config(dir.path(), 24, SEGMENT), &clock).await;
+    let used: HashSet<_> = (0..30).map(name).collect();
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    disk.ask_above(move |names| {
+        count.fetch_add(1, Ordering::Relaxed);
+        names.intersection(&used).copied().collect()
+    });
+    for n in 0..40 {
+        disk.write(record(n, 0, 1, 10_000)).unwrap();
+    }
+    for n in 1000..3000 {
+        disk.write(record(n, 0, 1, 10_000)).unwrap();
+        disk.settled().await;
+    }
+    for n in 0..30 {
+        assert_eq!(version(&disk, n, 0).await, Some(1), "{n} was used and is gone");
+    }
+    assert!((30..40).all(|n| located(&disk, n, 0).is_none()), "not used");
+    let reclaimed = disk.figures().segments_reclaimed;
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked > 0 && asked <= reclaimed, "{asked} times for {reclaimed} segments");
+}
+
+#[tokio::test]
+async fn who_waits_for_room_loses_nothing() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let config = DiskConfig { queue_bytes: 200_000, ..config(dir.path(), 64, SEGMENT) };
+    let disk = open(config, &clock).await;
+    assert!(!disk.has_room(200_000), "it is never that empty");
+    for n in 0..200 {
+        let record = record(n, 0, 1, 50_000);
+        let bytes = (record.meta.len() + record.body.len()) as u64;
+        if !disk.has_room(bytes) {
+            assert!(disk.queue_bytes() + bytes > 199_000);
+        }
+        assert!(disk.room(bytes).await);
+        disk.write(record).expect("there was room");
+    }
+    assert!(!disk.room(200_000).await, "never");
+    disk.settled().await;
+    assert_eq!(disk.queue_bytes(), 0);
+    assert_eq!((disk.figures().writes, disk.figures().dropped_queue_full), (200, 0));
+    let waiting = disk.room(200_000 - 256);
+    assert!(disk.stop(SOON));
+    assert!(!waiting.await, "not any more");
+}
+
+#[tokio::test]
 async fn a_body_stays_readable_after_its_segment_is_given_up() {
     let (dir, clock) = (tempdir().unwrap(), clock());
     let disk = open(config(dir.path(), 16, SEGMENT), &clock).await;
@@ -145,6 +204,24 @@ async fn expired_records_are_not_found_and_are_swept() {
     disk.sweep();
     disk.settled().await;
     assert_eq!((disk.figures().records, disk.figures().expired), (6, 4));
+}
+
+#[tokio::test]
+async fn expired_records_are_swept_however_busy_the_writer_is() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let disk = open(config(dir.path(), 64, SEGMENT), &clock).await;
+    let kept_until = clock.now().after(Duration::from_secs(10));
+    for n in 0..1000 {
+        disk.write(Record { kept_until, ..record(n, 0, 1, 10) }).unwrap();
+    }
+    disk.settled().await;
+    clock.advance(Duration::from_secs(10));
+    // Each is one order; there is never a second without any.
+    while disk.figures().expired == 0 {
+        disk.write(record(5000, 0, 1, 10)).unwrap();
+        disk.settled().await;
+    }
+    assert_eq!(disk.figures().evicted, 0, "not because room was needed");
 }
 
 #[tokio::test]
@@ -186,6 +263,33 @@ async fn a_larger_or_smaller_store_keeps_what_fits() {
     assert!(figures.records > 150, "{figures:?}");
     assert_eq!(version(&disk, 599, 0).await, Some(1), "the newest");
     assert!(located(&disk, 0, 0).is_none());
+}
+
+/// The size of a store's segments follows from its own.
+#[tokio::test]
+async fn segments_of_another_size_are_read_and_given_up_like_the_others() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let mut written = 0;
+    for (segments, segment_bytes) in [(32, SEGMENT), (16, 4 * SEGMENT), (64, SEGMENT / 4), (32, SEGMENT)] {
+        let disk = open(config(dir.path(), segments, segment_bytes), &clock).await;
+        let before = disk.figures().records;
+        for n in (0..written).rev() {
+            // Those that are there are right.
+            version(&disk, n, 0).await;
+        }
+        assert_eq!(disk.figures().records, before, "nothing is found that cannot be read");
+        assert!(written == 0 || version(&disk, written - 1, 0).await == Some(1), "the newest");
+        for n in written..written + 1500 {
+            disk.write(record(n, 0, 1, 10_000)).unwrap();
+            disk.settled().await;
+            assert_eq!(version(&disk, n, 0).await, Some(1));
+        }
+        written += 1500;
+        let figures = disk.figures();
+        assert!(figures.bytes <= segments * segment_bytes, "{figures:?}");
+        assert!(figures.evicted > 0 && figures.write_errors + figures.corrupt == 0, "{figures:?}");
+        assert!(disk.stop(SOON));
+    }
 }
 
 #[tokio::test]

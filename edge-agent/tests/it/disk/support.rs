@@ -109,6 +109,6 @@ pub(super) fn child(test: &str, dir: &Path, prefix: &[&str]) -> Command {
     command
 }
 
-pub(super) fn child_dir() -> std::path::PathBuf {
+pub(crate) fn child_dir() -> std::path::PathBuf {
     std::env::var_os(CHILD_DIR).expect("only run by another test").into()
 }

@@ -154,10 +154,18 @@ impl Shard {
         }
     }
 
-    pub(super) fn remove_where(&mut self, gone: impl Fn(&Entry) -> bool) -> Vec<RecordId> {
-        let mut removed = Vec::new();
-        (0..self.heads.len()).for_each(|bucket| self.remove_from(bucket, &gone, &mut removed));
-        removed
+    /// Removes what `gone` says from so many buckets, and returns the next one, if there is any. A table that grows meanwhile
+    /// moves nothing to a bucket before that one which was not there already.
+    pub(super) fn remove_where(
+        &mut self,
+        from: usize,
+        buckets: usize,
+        gone: impl Fn(&Entry) -> bool,
+        removed: &mut Vec<RecordId>,
+    ) -> Option<usize> {
+        let end = (from + buckets).min(self.heads.len());
+        (from..end).for_each(|bucket| self.remove_from(bucket, &gone, removed));
+        (end < self.heads.len()).then_some(end)
     }
 
     fn remove_from(&mut self, bucket: usize, gone: impl Fn(&Entry) -> bool, removed: &mut Vec<RecordId>) {
