@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cache hits of headland beside nginx, HAProxy, Varnish and Traffic Server, on one machine. See README.md."""
+"""Cache hits or misses of headland beside nginx, HAProxy, Varnish and Traffic Server, on one machine. See README.md."""
 
 import argparse
 import contextlib
@@ -27,6 +27,14 @@ STOP_SECONDS_MAX = 10
 CACHE_MIB = 512
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 UNITS = {"k": 1024, "m": 1024 * 1024}
+# Of the requests of a round of misses, so many must have reached the origin; some are still under way when it ends.
+MISSES_MIN = 0.99
+# What wrk asks for in a round of misses: never the same twice.
+UNIQUE = """
+local prefix, n
+function init(arguments) prefix, n = arguments[1], 0 end
+function request() n = n + 1 return wrk.format("GET", prefix .. n) end
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,10 @@ class Object:
 
     name: str
     content: bytes
+
+    def unique(self, tag: str) -> str:
+        """Where the origin has the same content under as many names as are asked for."""
+        return f"unique/{self.name}/{tag}"
 
 
 @dataclass
@@ -60,7 +72,6 @@ class Bench:
     """What every server is started with."""
 
     folder: Path
-    headland: Path
     origin_port: int = 0
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -120,18 +131,19 @@ def start_origin(bench: Bench, objects: list[Object]) -> None:
     config = folder / "nginx.conf"
     config.write_text(
         f"""{nginx_head(folder)}
-        server {{ listen {HOST}:{bench.origin_port}; root {folder}; add_header Cache-Control "public, max-age=86400"; }} }}"""
+        server {{ listen {HOST}:{bench.origin_port}; root {folder}; add_header Cache-Control "public, max-age=86400";
+        rewrite ^/unique/([^/]+)/ /$1 break; location = /count {{ stub_status; }} }} }}"""
     )
     process = bench.start("origin", ["nginx", "-c", config], cpu=LOAD_CPU)
     wait_for(Server("origin", bench.origin_port, process), objects[0])
 
 
-def headland(bench: Bench) -> Server:
+def headland(bench: Bench, name: str, build: Path) -> Server:
     """The whole network in one process: what the control plane costs is counted too."""
-    port, data = free_port(), bench.path("headland")
-    command = [bench.headland, "dev", "--origin", f"http://{HOST}:{bench.origin_port}", "--data-dir", data]
+    port, data = free_port(), bench.path(name)
+    command = [build, "dev", "--origin", f"http://{HOST}:{bench.origin_port}", "--data-dir", data, "--cache-memory", f"{CACHE_MIB}MiB"]
     command += ["--http", f"{HOST}:{port}", "--api", f"{HOST}:{free_port()}"]
-    return Server("headland", port, bench.start("headland", command))
+    return Server(name, port, bench.start(name, command))
 
 
 def nginx(bench: Bench) -> Server:
@@ -141,7 +153,8 @@ def nginx(bench: Bench) -> Server:
     config.write_text(
         f"""{nginx_head(folder)} open_file_cache max=1000 inactive=1h;
         proxy_cache_path {folder}/cache levels=1:2 keys_zone=hits:16m max_size={CACHE_MIB}m use_temp_path=off;
-        server {{ listen {HOST}:{port} backlog=4096; location / {{ proxy_pass http://{HOST}:{bench.origin_port};
+        upstream origin {{ server {HOST}:{bench.origin_port}; keepalive 64; keepalive_requests 1000000000; }}
+        server {{ listen {HOST}:{port} backlog=4096; location / {{ proxy_pass http://origin; proxy_set_header Connection "";
         proxy_http_version 1.1; proxy_cache hits; add_header X-Cache $upstream_cache_status; }} }} }}"""
     )
     return Server("nginx", port, bench.start("nginx", ["nginx", "-c", config]))
@@ -285,21 +298,35 @@ def microseconds(text: str) -> float:
     return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
 
 
-def measure(server: Server, item: Object, seconds: int, connections: int) -> Sample:
-    load = ["taskset", "--cpu-list", str(LOAD_CPU), "wrk", "--threads", "1", "--connections", str(connections)]
-    load += ["--duration", f"{seconds}s", "--latency", f"http://{HOST}:{server.port}/{item.name}"]
+def origin_requests(bench: Bench) -> int:
+    """How many requests the origin has had."""
+    _, body = get(bench.origin_port, "count")
+    return int(body.split(b"\n")[2].split()[2])
+
+
+def measure(bench: Bench, server: Server, item: Object, turn: int, options: argparse.Namespace) -> Sample:
+    load = ["taskset", "--cpu-list", str(LOAD_CPU), "wrk", "--threads", "1", "--connections", str(options.connections)]
+    load += ["--duration", f"{options.seconds}s", "--latency", f"http://{HOST}:{server.port}/{item.name}"]
+    if options.work == "miss":
+        script = bench.folder / "unique.lua"
+        script.write_text(UNIQUE)
+        load += ["--script", script, "--", f"/{item.unique(f'{server.name}-{turn}')}-"]
+    fetched = origin_requests(bench)
     before = cpu_seconds(server.process.pid)
     output = subprocess.run(load, check=True, capture_output=True, text=True).stdout
     spent = cpu_seconds(server.process.pid) - before
+    fetched = origin_requests(bench) - fetched
     if trouble := re.search(r"Non-2xx.*|Socket errors.*", output):
         raise SystemExit(f"{server.name}: {trouble.group()}")
     requests = int(re.search(r"(\d+) requests in", output).group(1))
+    if options.work == "miss" and fetched < requests * MISSES_MIN:
+        raise SystemExit(f"{server.name}: of {requests} requests for what it could not have, {fetched} reached the origin")
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
-    p99 = microseconds(re.search(r"99%\s+(\S+)", output).group(1))
+    p99 = microseconds(re.search(r"\n\s+99%\s+(\S+)", output).group(1))
     return Sample(spent / requests * 1e6, rate, p99)
 
 
-def compare(servers: list[Server], item: Object, options: argparse.Namespace) -> dict[str, list[Sample]]:
+def compare(bench: Bench, servers: list[Server], item: Object, options: argparse.Namespace) -> dict[str, list[Sample]]:
     """Rounds of everyone in turn, each round beginning with another, so that a noisy moment hits all alike."""
     for server in servers:
         wait_for(server, item)
@@ -307,17 +334,20 @@ def compare(servers: list[Server], item: Object, options: argparse.Namespace) ->
         for _ in range(2):
             wait_for(server, item)
     samples: dict[str, list[Sample]] = {server.name: [] for server in servers}
-    for turn in range(options.rounds):
+    # Of misses, the first round is for memory that was never used before.
+    for turn in range(-1 if options.work == "miss" else 0, options.rounds):
         first = turn % len(servers)
         for server in servers[first:] + servers[:first]:
-            samples[server.name].append(measure(server, item, options.seconds, options.connections))
+            sample = measure(bench, server, item, turn, options)
+            if turn >= 0:
+                samples[server.name].append(sample)
     return samples
 
 
 def print_rows(size: str, samples: dict[str, list[Sample]]) -> None:
     cpu = {name: [sample.cpu_us for sample in taken] for name, taken in samples.items()}
     median = {name: statistics.median(values) for name, values in cpu.items()}
-    best_peer = min((value for name, value in median.items() if name != "headland"), default=None)
+    best_peer = min((value for name, value in median.items() if name in PEERS), default=None)
     for name, taken in samples.items():
         ratio = f"{median[name] / best_peer:.2f}" if best_peer else ""
         spread = f"{min(cpu[name]):.1f}–{max(cpu[name]):.1f}"
@@ -338,6 +368,8 @@ def parse_options() -> argparse.Namespace:
     listed = lambda parse: lambda text: [parse(part) for part in text.split(",")]  # noqa: E731
     sizes = [parse_size(text) for text in ("1k", "16k", "100k", "1m")]
     parser.add_argument("--headland", type=Path, help="the command to measure [default: the release build]")
+    parser.add_argument("--beside", type=Path, help="another build of it, to be measured in the same rounds")
+    parser.add_argument("--work", choices=["hit", "miss"], default="hit", help="what is in the cache, or what never is [default: hit]")
     parser.add_argument("--peers", type=listed(str), default=list(PEERS), help="whom to compare with, separated by commas")
     parser.add_argument("--sizes", type=listed(parse_size), default=sizes, help="sizes of objects [default: 1k,16k,100k,1m]")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each server and size [default: 5]")
@@ -376,10 +408,12 @@ def main() -> None:
     # A file system in memory where there is one: no server is to be measured by its disk.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="headland-bench-", dir=memory) as folder:
-        bench = Bench(Path(folder), find_headland(options.headland))
+        bench = Bench(Path(folder))
         try:
             start_origin(bench, list(objects.values()))
-            servers = [headland(bench)]
+            servers = [headland(bench, "headland", find_headland(options.headland))]
+            if options.beside:
+                servers.append(headland(bench, "beside", find_headland(options.beside)))
             for name in options.peers:
                 program, start = PEERS[name]
                 if shutil.which(program):
@@ -388,11 +422,11 @@ def main() -> None:
                     print(f"{name}: {program} is not installed, skipped", file=sys.stderr)
             load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
             print(f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, load before the start {load}")
-            print(f"{options.rounds} rounds of {options.seconds} s, {options.connections} connections\n")
+            print(f"{options.work}: {options.rounds} rounds of {options.seconds} s, {options.connections} connections\n")
             print("|  size | server        | CPU µs/request (median) | min–max | / best peer | requests/s | p99 ms |")
             print("|------:|---------------|---------:|--------------:|------:|----------:|---------:|")
             for name, item in objects.items():
-                print_rows(name, compare(servers, item, options))
+                print_rows(name, compare(bench, servers, item, options))
         except BaseException:
             for log in sorted(bench.folder.glob("*.log")):
                 sys.stderr.write(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}\n")

@@ -5,8 +5,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// A moment, in milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -76,7 +78,7 @@ enum Source {
     /// The wall clock at the start, carried on by the monotonic clock: it never jumps, so neither do ages.
     System {
         started: Timestamp,
-        origin: Instant,
+        origin: Duration,
     },
     Manual(Arc<AtomicU64>),
 }
@@ -85,7 +87,7 @@ impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
-        Self(Source::System { started: SystemTime::now().into(), origin: Instant::now() })
+        Self(Source::System { started: SystemTime::now().into(), origin: monotonic() })
     }
 
     /// A clock that stands at `start` until it is told to go on.
@@ -98,7 +100,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System { started, origin } => started.after(origin.elapsed()),
+            Source::System { started, origin } => started.after(monotonic().saturating_sub(*origin)),
             Source::Manual(millis) => Timestamp(millis.load(Ordering::Acquire)),
         }
     }
@@ -111,9 +113,29 @@ impl Clock {
     }
 }
 
+/// The monotonic clock as of the kernel's last tick, some milliseconds ago at most: no rule asks for more, and it is read with every
+/// request.
+fn monotonic() -> Duration {
+    let time = clock_gettime(ClockId::MonotonicCoarse);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machines_clock_agrees_with_it_and_goes_on() {
+        let clock = Clock::system();
+        let start = clock.now();
+        let real = Timestamp::from(SystemTime::now());
+        assert!(real.since(start) < Duration::from_secs(10) && start.since(real) < Duration::from_secs(1));
+        while clock.now() == start {
+            std::thread::yield_now();
+        }
+        assert!(clock.now() > start);
+    }
 
     #[test]
     fn a_manual_clock_stands_still_until_moved() {

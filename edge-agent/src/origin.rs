@@ -1,12 +1,13 @@
 //! Origins: fetching what the cache does not have.
 //!
 //! `breaker` remembers which origins are down; `request` decides what of a viewer's request reaches the origin; `s3` addresses and
-//! signs; `http` sends, within the origin's timeouts, the viewer's `body` with it; `credentials` and `check` work off the serving
-//! threads.
+//! signs; `http` sends, within the origin's timeouts, the viewer's `body` with it, over one of the `connections` that are kept;
+//! `credentials` and `check` work off the serving threads.
 
 pub mod body;
 pub mod breaker;
 pub mod check;
+mod connections;
 pub mod credentials;
 pub mod http;
 pub mod request;

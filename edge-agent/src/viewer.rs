@@ -1,8 +1,9 @@
 //! Viewers: accepting their connections, reading their requests, writing their responses.
 //!
 //! `listener` runs the workers, `connection` keeps each connection's time, `http1` speaks HTTP/1.1, `request` admits, `response`, `conditional`, `range` and
-//! `multipart` make heads, `cache_status` says what the cache did, `body` sends, `error_page` explains.
+//! `multipart` make heads, `alphabet` checks texts, `cache_status` says what the cache did, `body` sends, `error_page` explains.
 
+mod alphabet;
 pub mod body;
 pub mod cache_status;
 pub mod conditional;

@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Where to keep the store, the edges' state and the local bucket; made if it is not there [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Memory for the objects of each edge, such as 512MiB [default: a quarter of the machine's, shared among the edges]
+    #[arg(long, value_name = "SIZE")]
+    cache_memory: Option<String>,
     /// Keep objects on disk as well, with the edges' state, in so much space for each edge, such as 1GiB: with --data-dir
     /// they are still there after a restart
     #[arg(long, value_name = "SIZE")]

@@ -3,30 +3,28 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, hash_map},
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, atomic::Ordering},
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use headland_proto::model::{Origin, OriginKind, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use headland_proto::model::{Origin, OriginKind};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    uri::{InvalidUri, PathAndQuery},
+};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{HttpConnector, capture_connection},
-    },
-    rt::{TokioExecutor, TokioTimer},
-};
-use tokio::time::{sleep, timeout};
+use hyper_rustls::ConfigBuilderExt;
+use tokio::time::timeout;
 
 use super::{
     Fault,
     body::{Expectation, OutgoingBody},
+    connections::{Connections, InUse, Unanswered},
     credentials::CredentialsStore,
     s3,
 };
@@ -36,23 +34,15 @@ use crate::error_chain::ErrorChain;
 const FETCHES_MAX: usize = 4096;
 /// Fetches one worker may have under way from one origin, so that a dead one leaves room for the others.
 const FETCHES_PER_ORIGIN_MAX: usize = 1024;
-/// Idle connections one worker keeps to one origin.
-const IDLE_CONNECTIONS_MAX: usize = 64;
-/// Bytes of a response head, and the most that is read ahead of the viewer.
-const READ_BUFFER_BYTES: usize = 64 << 10;
 /// How often a GET is sent anew when the connection breaks before any of the response has come: a kept connection may have been
 /// closed by the origin at that very moment.
 const RESENDS_MAX: u32 = 1;
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, OutgoingBody>;
-
 /// One worker's connections to all origins.
 #[derive(Debug)]
 pub struct Origins {
-    tls: Arc<rustls::ClientConfig>,
     credentials: CredentialsStore,
-    /// By what cannot be set per request: connection timeout and keep-alive timeout.
-    clients: RefCell<HashMap<(Duration, Duration), HttpClient>>,
+    connections: Rc<Connections>,
     load: Rc<Load>,
 }
 
@@ -95,7 +85,7 @@ impl Outgoing {
 #[derive(Debug, Default)]
 struct Load {
     all: Cell<usize>,
-    by_origin: RefCell<HashMap<Rc<str>, usize>>,
+    by_origin: RefCell<HashMap<Rc<str>, usize, foldhash::fast::RandomState>>,
 }
 
 /// Counts a fetch as under way until it is dropped.
@@ -105,6 +95,8 @@ pub struct UnderWay {
     origin: Rc<str>,
     /// A body that the origin may not have wanted.
     expectation: Option<Arc<Expectation>>,
+    /// The connection that the response comes by.
+    in_use: Option<InUse>,
 }
 
 impl UnderWay {
@@ -117,7 +109,7 @@ impl UnderWay {
         }
         *of_this += 1;
         load.all.set(load.all.get() + 1);
-        Ok(Self { load: Rc::clone(load), origin, expectation: None })
+        Ok(Self { load: Rc::clone(load), origin, expectation: None, in_use: None })
     }
 }
 
@@ -157,7 +149,7 @@ impl Origins {
     /// No connections yet.
     #[must_use]
     pub fn new(tls: Arc<rustls::ClientConfig>, credentials: CredentialsStore) -> Self {
-        Self { tls, credentials, clients: RefCell::default(), load: Rc::default() }
+        Self { credentials, connections: Connections::new(tls), load: Rc::default() }
     }
 
     /// Sends a request and waits for the head of the response.
@@ -180,13 +172,14 @@ impl Origins {
                 query: outgoing.query.as_deref(),
                 host: outgoing.host.as_ref(),
             };
-            let mut request =
+            let (server, mut request) =
                 self.address(origin, &outgoing.method, &outgoing.headers, request, body.take()).await?;
             if outgoing.expects_continue && !request.body().is_end_stream() {
                 under_way.expectation = Some(ask_first(&mut request, origin.response_timeout));
             }
-            match self.send(origin, request).await {
-                Ok(response) => {
+            match self.send(&server, origin, request).await {
+                Ok((response, in_use)) => {
+                    under_way.in_use = Some(in_use);
                     if let Some(expectation) = &under_way.expectation {
                         expectation.answered();
                     }
@@ -206,65 +199,29 @@ impl Origins {
 
     async fn send(
         &self,
+        server: &str,
         origin: &Origin,
         mut request: Request<OutgoingBody>,
-    ) -> Result<Response<Incoming>, Fault> {
-        let client = self.client(origin);
-        let mut connection = capture_connection(&mut request);
+    ) -> Result<(Response<Incoming>, InUse), Fault> {
         let progress = request.body().progress();
-        // First the connection: name, TCP and TLS together. From then on, or from the last of the request's body, the origin's
-        // silence counts.
-        let overdue = async {
-            if timeout(origin.connection_timeout, connection.wait_for_connection_metadata()).await.is_err() {
-                return Fault::ConnectTimeout;
-            }
-            loop {
-                let seen = progress.load(Ordering::Relaxed);
-                sleep(origin.response_timeout).await;
-                if progress.load(Ordering::Relaxed) == seen {
-                    return Fault::ResponseTimeout;
+        loop {
+            // First the connection: name, TCP and TLS together. From then on, or from the last of the request's body, the origin's
+            // silence counts.
+            let mut in_use = self.connections.get(server, origin).await?;
+            let progress = || progress.load(Ordering::Relaxed);
+            match in_use.send(request, origin.response_timeout, progress).await {
+                Ok(response) => return Ok((response, in_use)),
+                Err(Unanswered::Fault(fault)) => return Err(fault),
+                Err(Unanswered::Unsent(unsent)) if !in_use.is_new => request = *unsent,
+                Err(Unanswered::Unsent(_)) => {
+                    return Err(Fault::Response("the connection was closed at once".to_owned()));
                 }
             }
-        };
-        tokio::select! {
-            result = client.request(request) => result.map_err(|error| {
-                let reason = ErrorChain(&error).to_string();
-                match error.is_connect() {
-                    true if reason.contains("timed out") => Fault::ConnectTimeout,
-                    true => Fault::Connect(reason),
-                    false => Fault::Response(reason),
-                }
-            }),
-            fault = overdue => Err(fault),
         }
     }
 
-    fn client(&self, origin: &Origin) -> HttpClient {
-        let key = (origin.connection_timeout, origin.keepalive_timeout);
-        let mut clients = self.clients.borrow_mut();
-        clients.entry(key).or_insert_with(|| self.new_client(origin)).clone()
-    }
-
-    fn new_client(&self, origin: &Origin) -> HttpClient {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(origin.connection_timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config((*self.tls).clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(origin.keepalive_timeout)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .http1_max_buf_size(READ_BUFFER_BYTES)
-            .set_host(false)
-            .build(connector)
-    }
-
-    /// Addresses a request to its origin: URI, Host, custom headers, and a signature where one is asked for.
+    /// Addresses a request to its origin: target, Host, custom headers, and a signature where one is asked for. Says as well to which
+    /// scheme and authority it goes.
     async fn address(
         &self,
         origin: &Origin,
@@ -272,7 +229,7 @@ impl Origins {
         headers: &HeaderMap,
         parts: Parts<'_>,
         body: Option<Incoming>,
-    ) -> Result<Request<OutgoingBody>, Fault> {
+    ) -> Result<(String, Request<OutgoingBody>), Fault> {
         let unusable = |reason: &dyn std::fmt::Display| Fault::Request(reason.to_string());
         let (scheme, authority, path) = match &origin.kind {
             OriginKind::Custom(custom) => {
@@ -287,10 +244,11 @@ impl Origins {
             OriginKind::Custom(_) => parts.query.map(str::to_owned),
             OriginKind::S3(_) => parts.query.and_then(s3::forwarded_query),
         };
-        let uri = uri(scheme, &authority, &path, query.as_deref()).map_err(|e| unusable(&e))?;
+        let server = [scheme.as_str(), "://", &authority].concat();
+        let target = target(path, query.as_deref()).map_err(|e| unusable(&e))?;
         let mut request = Request::new(OutgoingBody::new(body));
         *request.method_mut() = method.clone();
-        *request.uri_mut() = uri;
+        *request.uri_mut() = target.clone().into();
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers.clone();
         let host = match parts.host {
@@ -314,10 +272,13 @@ impl Origins {
             let profile = s3_origin.credentials_profile.as_deref();
             let credentials = self.credentials.get(profile).await.map_err(Fault::Credentials)?;
             let has_body = !request.body().is_end_stream();
+            // What is signed names the server; what is said on a connection to it does not.
+            *request.uri_mut() = absolute(&server, &target).map_err(|e| unusable(&e))?;
             s3::sign_request(&mut request, &s3_origin.region, &credentials, has_body, SystemTime::now())
                 .map_err(|e| unusable(&e))?;
+            *request.uri_mut() = target.into();
         }
-        Ok(request)
+        Ok((server, request))
     }
 }
 
@@ -371,12 +332,16 @@ struct Parts<'a> {
     host: Option<&'a HeaderValue>,
 }
 
-fn uri(scheme: Scheme, authority: &str, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
-    let path_and_query = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    Uri::builder().scheme(scheme.as_str()).authority(authority).path_and_query(path_and_query).build()
+fn target(mut path: String, query: Option<&str>) -> Result<PathAndQuery, InvalidUri> {
+    if let Some(query) = query {
+        path.push('?');
+        path.push_str(query);
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(path))
+}
+
+fn absolute(server: &str, target: &PathAndQuery) -> Result<Uri, InvalidUri> {
+    format!("{server}{target}").parse()
 }
 
 /// The next bytes of a response, within the origin's response timeout. Trailers are dropped: nobody downstream asked for them.
@@ -394,7 +359,14 @@ pub async fn next_chunk(body: &mut Incoming, silence_max: Duration) -> Result<Op
             }
         }
     };
-    match timeout(silence_max, next_data).await {
+    let mut next_data = pin!(next_data);
+    // What is there already needs no timer.
+    let at_once = std::future::poll_fn(|cx| Poll::Ready(next_data.as_mut().poll(cx))).await;
+    let result = match at_once {
+        Poll::Ready(result) => Ok(result),
+        Poll::Pending => timeout(silence_max, next_data).await,
+    };
+    match result {
         Ok(result) => result.map_err(|error: hyper::Error| Fault::Response(ErrorChain(&error).to_string())),
         Err(_) => Err(Fault::ResponseTimeout),
     }

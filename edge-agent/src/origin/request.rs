@@ -96,9 +96,12 @@ pub fn headers(
     }
     match purpose {
         Purpose::Fill => {
-            let keyed = |name: &str| policy.headers.iter().any(|header| header == name);
-            MISLEADING.iter().filter(|name| !keyed(name)).for_each(|name| _ = out.remove(*name));
-            SELECTING.iter().for_each(|name| _ = out.remove(name));
+            // With CloudFront semantics there is seldom anything to take away.
+            if !out.is_empty() {
+                let keyed = |name: &str| policy.headers.iter().any(|header| header == name);
+                MISLEADING.iter().filter(|name| !keyed(name)).for_each(|name| _ = out.remove(*name));
+                SELECTING.iter().for_each(|name| _ = out.remove(name));
+            }
         }
         Purpose::Pass if !everything => {
             for name in &SELECTING {

@@ -45,7 +45,8 @@ impl Worker {
         let mut waiting = std::pin::pin!(waiting);
         loop {
             let next_look = until.min(Instant::now() + LOOK_AGAIN);
-            if let Ok(outcome) = timeout_at(next_look, &mut waiting).await {
+            // Boxed, because few wait here: a timer is large, and would be part of every fetch's future.
+            if let Ok(outcome) = Box::pin(timeout_at(next_look, &mut waiting)).await {
                 return Some(outcome);
             }
             let now = self.clock.now();

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::alphabet::Alphabet;
 use crate::{
     cache::{
         object::Head,
@@ -273,8 +274,8 @@ pub(crate) fn ttl_until(fresh_until: Timestamp, now: Timestamp) -> i64 {
 
 /// Whether this is a token of a structured field (RFC 8941 section 3.3.4).
 fn is_token(text: &str) -> bool {
-    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '*');
-    starts && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&b))
+    const ALPHABET: Alphabet = Alphabet::alphanumeric_and(b"!#$%&'*+-.^_`|~:/");
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '*') && ALPHABET.has_all_of(text.as_bytes())
 }
 
 /// A string of a structured field (RFC 8941 section 3.3.3). What it cannot hold becomes a question mark.

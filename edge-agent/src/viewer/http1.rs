@@ -24,10 +24,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use hyper::{
-    rt::{Read, ReadBuf},
-    server::conn::http1,
-};
+use hyper::server::conn::http1;
 
 pub(crate) use self::plain::Plain;
 use self::{
@@ -106,12 +103,11 @@ impl Http1 {
         let buffers = Rc::clone(&self.requests.buffers);
         let mut bytes = buffers.read.borrow_mut();
         loop {
-            let mut buf = ReadBuf::new(&mut bytes);
-            ready!(Pin::new(&mut *self.gate.io.borrow_mut()).poll_read(cx, buf.unfilled()))?;
-            let came = buf.filled();
-            if came.is_empty() {
+            let came = ready!(self.gate.io.borrow_mut().poll_take(cx, &mut bytes))?;
+            if came == 0 {
                 return Poll::Ready(Ok(false));
             }
+            let came = &bytes[..came];
             // Nearly always the request is all there is, and is not worth keeping.
             if self.received.is_empty() {
                 let used = self.take(came);

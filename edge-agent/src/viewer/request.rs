@@ -6,6 +6,8 @@ use headland_proto::model::HostName;
 use http::{HeaderMap, Method, Request, Uri, Version, header};
 use percent_encoding::percent_decode_str;
 
+use super::alphabet::Alphabet;
+
 /// Bytes of path and query. CloudFront: 8,192.
 pub const URL_BYTES_MAX: usize = 8192;
 /// Bytes of request line and headers together. CloudFront: 20,480.
@@ -115,8 +117,9 @@ fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap, version: Version) -> Result<Co
 
 /// Without port and trailing dot, in lower case. Allocates only for what is not canonical already.
 pub(crate) fn canonical_host(authority: &str) -> Option<Cow<'_, str>> {
-    let host = match authority.rfind(':') {
-        Some(colon) if !authority[colon..].contains(']') => {
+    const PLAIN: Alphabet = Alphabet::lowercase_and(b"-._");
+    let host = match memchr::memrchr(b':', authority.as_bytes()) {
+        Some(colon) if !authority.as_bytes()[colon..].contains(&b']') => {
             let port = &authority[colon + 1..];
             if !port.bytes().all(|b| b.is_ascii_digit()) {
                 return None;
@@ -125,8 +128,7 @@ pub(crate) fn canonical_host(authority: &str) -> Option<Cow<'_, str>> {
         }
         _ => authority,
     };
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
-    if !host.is_empty() && host.bytes().all(plain) && !host.ends_with('.') {
+    if !host.is_empty() && PLAIN.has_all_of(host.as_bytes()) && !host.ends_with('.') {
         return Some(Cow::Borrowed(host));
     }
     let name: HostName = host.parse().ok()?;

@@ -12,6 +12,8 @@ mod blocks;
 mod herds;
 // Origins that are down, slow, lying or speaking garbage.
 mod origin_faults;
+// Connections to origins, from the first request to the last.
+mod origin_connections;
 // How an answer came about.
 mod debug;
 // What stands around bodies: expectations and trailers.

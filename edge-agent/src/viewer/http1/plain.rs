@@ -4,7 +4,10 @@ use std::{borrow::Cow, mem::MaybeUninit};
 
 use httparse::{Header, Request, Status};
 
-use crate::viewer::request::{self, HEAD_BYTES_MAX, Target, URL_BYTES_MAX};
+use crate::viewer::{
+    alphabet::Alphabet,
+    request::{self, HEAD_BYTES_MAX, Target, URL_BYTES_MAX},
+};
 
 /// Header fields a plain request may have: more than any browser sends. A request with more of them is not plain.
 const HEADERS_MAX: usize = 48;
@@ -84,7 +87,7 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
 
 /// The target, if it needs neither refusal nor interpretation.
 fn plain_target<'b>(target: &'b str, host: &'b [u8]) -> Option<Target<'b>> {
-    if !target.starts_with('/') || target.len() > URL_BYTES_MAX || !target.bytes().all(is_plain) {
+    if !target.starts_with('/') || target.len() > URL_BYTES_MAX || !PLAIN.has_all_of(target.as_bytes()) {
         return None;
     }
     let (path, query) = match target.split_once('?') {
@@ -100,9 +103,7 @@ fn plain_target<'b>(target: &'b str, host: &'b [u8]) -> Option<Target<'b>> {
 }
 
 /// What RFC 3986 allows in path and query, and no more: all else is left to those who know how to refuse it.
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
-}
+const PLAIN: Alphabet = Alphabet::alphanumeric_and(b"-._~!$&'()*+,;=:@/?%");
 
 /// What a header field of this name means. Whatever the pipeline looks at in a request for an object must be named here.
 fn effect(name: &str) -> Effect {

@@ -2,12 +2,9 @@
 
 use std::{
     io::{self, IoSlice},
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
-
-use hyper::rt::Write;
 
 use crate::{cache::object::Object, viewer::connection::ViewerIo};
 
@@ -44,12 +41,11 @@ impl Sending {
 
     /// Sends the rest.
     pub(crate) fn poll(&mut self, io: &mut ViewerIo, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut io = Pin::new(io);
         loop {
             let head = &self.head[self.head_sent..];
             let sent = match &self.object {
                 None if head.is_empty() => return Poll::Ready(Ok(())),
-                None => ready!(io.as_mut().poll_write(cx, head))?,
+                None => ready!(io.poll_give(cx, &[IoSlice::new(head)]))?,
                 Some(object) if self.body_sent == object.body_bytes() => return Poll::Ready(Ok(())),
                 Some(object) => {
                     let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
@@ -60,7 +56,7 @@ impl Sending {
                         *place = IoSlice::new(piece);
                         count += 1;
                     }
-                    ready!(io.as_mut().poll_write_vectored(cx, &pieces[..count]))?
+                    ready!(io.poll_give(cx, &pieces[..count]))?
                 }
             };
             if sent == 0 {

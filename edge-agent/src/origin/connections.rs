@@ -1,0 +1,225 @@
+//! Connections to origins: those of one worker that wait for their next request, and new ones.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    pin::Pin,
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::Duration,
+};
+
+use headland_proto::model::Origin;
+use http::{Request, Response, Uri};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tower::Service as _;
+
+use super::{Fault, body::OutgoingBody};
+use crate::error_chain::ErrorChain;
+
+/// Idle connections one worker keeps to one origin.
+const IDLE_MAX: usize = 64;
+/// Bytes of a response head, and the most that is read ahead of the viewer.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// How often the connections are looked through for those that have waited too long, while there are any.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One worker's connections.
+#[derive(Debug)]
+pub(super) struct Connections {
+    tls: Arc<rustls::ClientConfig>,
+    /// By connection timeout, which they cannot be told with each connection.
+    connectors: RefCell<HashMap<Duration, HttpsConnector<HttpConnector>>>,
+    /// By scheme and authority, the one that was used last at the end.
+    idle: RefCell<HashMap<Rc<str>, Vec<Idle>, foldhash::fast::RandomState>>,
+    sweeping: Cell<bool>,
+}
+
+/// A connection that waits for its next request.
+#[derive(Debug)]
+struct Idle {
+    line: Line,
+    until: Instant,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Line {
+    sender: SendRequest<OutgoingBody>,
+    /// When the origin has been silent for too long. It stays with the connection: to put a timer off costs less than to make one.
+    silence: Pin<Box<Sleep>>,
+}
+
+/// A connection in use. When it is dropped it is kept for the next request, unless it is at its end.
+#[derive(Debug)]
+pub(super) struct InUse {
+    connections: Weak<Connections>,
+    origin: Rc<str>,
+    keep: Duration,
+    /// Whether this is its first request.
+    pub(super) is_new: bool,
+    /// `None` only while it is dropped.
+    line: Option<Line>,
+}
+
+/// Why a request was not answered.
+pub(super) enum Unanswered {
+    /// The origin, or the way to it, is to blame.
+    Fault(Fault),
+    /// A kept connection was at its end before any of the request had been sent. Here it is.
+    Unsent(Box<Request<OutgoingBody>>),
+}
+
+impl Connections {
+    pub(super) fn new(tls: Arc<rustls::ClientConfig>) -> Rc<Self> {
+        Rc::new(Self {
+            tls,
+            connectors: RefCell::default(),
+            idle: RefCell::default(),
+            sweeping: Cell::default(),
+        })
+    }
+
+    /// A connection to this scheme and authority: one that was kept, or else a new one.
+    pub(super) async fn get(self: &Rc<Self>, server: &str, origin: &Origin) -> Result<InUse, Fault> {
+        let (name, line, is_new) = match self.take_idle(server) {
+            Some((name, line)) => (name, line, false),
+            // Boxed, because it is seldom: the future of every fetch is smaller for it.
+            None => (Rc::from(server), Box::pin(self.connect(server, origin)).await?, true),
+        };
+        let connections = Rc::downgrade(self);
+        Ok(InUse { connections, origin: name, keep: origin.keepalive_timeout, is_new, line: Some(line) })
+    }
+
+    fn take_idle(&self, server: &str) -> Option<(Rc<str>, Line)> {
+        let mut all = self.idle.borrow_mut();
+        let name = Rc::clone(all.get_key_value(server)?.0);
+        let idle = all.get_mut(server)?;
+        let now = Instant::now();
+        for at in (0..idle.len()).rev() {
+            let Idle { line, until } = &idle[at];
+            if line.sender.is_closed() || *until <= now {
+                idle.remove(at);
+            } else if line.sender.is_ready() {
+                return Some((name, idle.remove(at).line));
+            }
+            // Any other is not quite done with its last response.
+        }
+        None
+    }
+
+    async fn connect(&self, server: &str, origin: &Origin) -> Result<Line, Fault> {
+        let uri = server.parse::<Uri>().map_err(|error| Fault::Request(error.to_string()))?;
+        let connecting = self.connector(origin.connection_timeout).call(uri);
+        let Ok(connected) = timeout(origin.connection_timeout, connecting).await else {
+            return Err(Fault::ConnectTimeout);
+        };
+        let io = connected.map_err(|error| {
+            let reason = ErrorChain(&*error).to_string();
+            if reason.contains("timed out") { Fault::ConnectTimeout } else { Fault::Connect(reason) }
+        })?;
+        let begun = http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).handshake(io).await;
+        let (sender, connection) = begun.map_err(|error| Fault::Connect(ErrorChain(&error).to_string()))?;
+        tokio::task::spawn_local(async move {
+            // Whoever has a request under way learns of it from the response.
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "a connection to an origin ended");
+            }
+        });
+        Ok(Line { sender, silence: Box::pin(sleep(origin.response_timeout)) })
+    }
+
+    fn connector(&self, connection_timeout: Duration) -> HttpsConnector<HttpConnector> {
+        let new = || {
+            let mut tcp = HttpConnector::new();
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            tcp.set_connect_timeout(Some(connection_timeout));
+            HttpsConnectorBuilder::new()
+                .with_tls_config((*self.tls).clone())
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(tcp)
+        };
+        self.connectors.borrow_mut().entry(connection_timeout).or_insert_with(new).clone()
+    }
+
+    fn put_back(self: &Rc<Self>, origin: Rc<str>, line: Line, until: Instant) {
+        let mut all = self.idle.borrow_mut();
+        let idle = all.entry(origin).or_default();
+        if idle.len() < IDLE_MAX {
+            idle.push(Idle { line, until });
+        }
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(self)));
+        }
+    }
+}
+
+/// Drops connections that have waited too long, until there are none.
+async fn sweep(connections: Weak<Connections>) {
+    loop {
+        sleep(SWEEP_INTERVAL).await;
+        let Some(connections) = connections.upgrade() else { return };
+        let now = Instant::now();
+        let mut all = connections.idle.borrow_mut();
+        all.retain(|_, idle| {
+            idle.retain(|idle| idle.until > now && !idle.line.sender.is_closed());
+            !idle.is_empty()
+        });
+        if all.is_empty() {
+            connections.sweeping.set(false);
+            return;
+        }
+    }
+}
+
+impl InUse {
+    /// Sends a request and waits for the head of the response. `progress` tells whether the request is still being sent, during which
+    /// the origin may be silent for longer than `silence_max`.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<OutgoingBody>,
+        silence_max: Duration,
+        progress: impl Fn() -> u64,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let broken = || Unanswered::Fault(Fault::Response("the connection is gone".to_owned()));
+        let Line { sender, silence } = self.line.as_mut().ok_or_else(broken)?;
+        let answer = sender.try_send_request(request);
+        tokio::pin!(answer);
+        let mut seen = progress();
+        silence.as_mut().reset(Instant::now() + silence_max);
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answer => return answered.map_err(|mut error| match error.take_message() {
+                    Some(unsent) => Unanswered::Unsent(Box::new(unsent)),
+                    None => Unanswered::Fault(Fault::Response(ErrorChain(error.error()).to_string())),
+                }),
+                () = silence.as_mut() => {
+                    let now = progress();
+                    if std::mem::replace(&mut seen, now) == now {
+                        return Err(Unanswered::Fault(Fault::ResponseTimeout));
+                    }
+                    silence.as_mut().reset(Instant::now() + silence_max);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        if let (Some(line), Some(connections)) = (self.line.take(), self.connections.upgrade())
+            && !line.sender.is_closed()
+        {
+            connections.put_back(Rc::clone(&self.origin), line, Instant::now() + self.keep);
+        }
+    }
+}
