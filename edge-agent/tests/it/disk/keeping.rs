@@ -270,7 +270,7 @@ async fn a_larger_or_smaller_store_keeps_what_fits() {
 async fn segments_of_another_size_are_read_and_given_up_like_the_others() {
     let (dir, clock) = (tempdir().unwrap(), clock());
     let mut written = 0;
-    for (segments, segment_bytes) in [(32, SEGMENT), (16, 4 * SEGMENT), (64, SEGMENT / 4), (32, SEGMENT)] {
+    for (segments, segment_bytes) in [(32, SEGMENT), (16, 4 * SEGMENT), (64, SEGMENT / 2), (32, SEGMENT)] {
         let disk = open(config(dir.path(), segments, segment_bytes), &clock).await;
         let before = disk.figures().records;
         for n in (0..written).rev() {
