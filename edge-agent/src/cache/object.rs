@@ -59,6 +59,15 @@ impl Object {
         Self::small(head, &body)
     }
 
+    /// The same of a body that is in memory of its own already, of no more than a piece; a large one is not copied.
+    #[must_use]
+    pub(super) fn of_piece(head: Head, body: Bytes, ledger: &Ledger) -> Self {
+        if body.len() > SMALL_BYTES_MAX {
+            return Self { head: head.with_large([ledger.enter(body)].into()), small: Box::default() };
+        }
+        Self::small(head, &body)
+    }
+
     /// A small body has memory of its own unless the sizes that the allocator has make it cheaper to put it to the head.
     fn small(head: Head, body: &[u8]) -> Self {
         let text = head.text().len();
@@ -153,12 +162,12 @@ fn segments<'c>(chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64, ledger:
             chunk = later;
             if current.len() == SEGMENT_BYTES {
                 let next = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
-                segments.push(ledger.enter(std::mem::replace(&mut current, next)));
+                segments.push(ledger.enter(std::mem::replace(&mut current, next).freeze()));
             }
         }
     }
     if !current.is_empty() {
-        segments.push(ledger.enter(current));
+        segments.push(ledger.enter(current.freeze()));
     }
     segments.into()
 }

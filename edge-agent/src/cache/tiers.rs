@@ -361,5 +361,5 @@ fn object_of(record: &Record, key: &[u8], ledger: &Ledger, now: Timestamp) -> Op
     };
     let is_of_the_future = head.timing().response > now.after(FUTURE_MAX);
     (*written_key == *key && is_whole && !is_of_the_future)
-        .then(|| Arc::new(Object::counted(head, [&record.body], length, ledger)))
+        .then(|| Arc::new(Object::of_piece(head, record.body.clone(), ledger)))
 }

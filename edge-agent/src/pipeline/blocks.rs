@@ -413,9 +413,7 @@ impl Worker {
             _ => Err(Stopped::Refused),
         }
     }
-}
 
-impl Worker {
     /// The head of a part that came says anew what is true of the whole (RFC 9111 section 3.4).
     fn renew(&self, source: &InBlocks, response: &Response<Incoming>, timing: Timing, began: Epoch) {
         let Some(old) = self.cache.object_in_blocks(&source.key, source.blocks) else { return };

@@ -57,6 +57,23 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A viewer who has asked for a whole object, and has its head.
+fn begun(edge: &Edge, path: &str) -> Viewer {
+    let mut viewer = Viewer::connect(edge.address);
+    viewer.send("GET", path, &[], b"");
+    viewer.head().expect("head");
+    viewer
+}
+
+/// So many viewers, each of whom has read the first 1,000 bytes of something else.
+fn paused(edge: &Edge, viewers: usize) -> Vec<Viewer> {
+    let mut viewers: Vec<_> = (0..viewers).map(|i| begun(edge, &format!("/{i}"))).collect();
+    for viewer in &mut viewers {
+        assert_eq!(viewer.bytes(1000), bytes(1, 0..1000));
+    }
+    viewers
+}
+
 fn status_of(response: &Response) -> &str {
     response.header("cache-status").unwrap_or_default()
 }
@@ -145,9 +162,7 @@ fn many_who_ask_at_once_are_one_fetch() {
 fn a_range_is_served_while_the_object_fills() {
     let large = Large::start(Manner { length: 200 * MIB, ..Manner::default() });
     let edge = start(&large, roomy());
-    let mut slow = Viewer::connect(edge.address);
-    slow.send("GET", "/large", &[], b"");
-    slow.head().expect("head");
+    let mut slow = begun(&edge, "/large");
     assert_eq!(slow.bytes(1000), bytes(1, 0..1000));
     assert!(is_part(&range(&edge, 150 * MIB, 150 * MIB + 9), 1, 150 * MIB, 150 * MIB + 9));
     assert!(is_part(&range(&edge, 5, 9), 1, 5, 9));
@@ -260,9 +275,7 @@ fn an_abandoned_fill_goes_on_only_past_the_fraction() {
     let leave_after = |read: u64, percent: u8| {
         let large = Large::start(Manner { length, ..Manner::default() });
         let edge = start(&large, Options { background_fill_percent: percent, ..roomy() });
-        let mut viewer = Viewer::connect(edge.address);
-        viewer.send("GET", "/large", &[], b"");
-        viewer.head().expect("head");
+        let mut viewer = begun(&edge, "/large");
         viewer.bytes(usize::try_from(read).expect("fits"));
         drop(viewer);
         (edge, large)
@@ -304,14 +317,7 @@ fn blocks_outlive_a_restart() {
 fn what_is_larger_than_the_cache_passes_in_bounded_memory() {
     let large = Large::start(Manner { length: 300 * MIB, ..Manner::default() });
     let edge = start(&large, Options { memory_bytes: 8 << 20, ..roomy() });
-    let mut viewers: Vec<_> = (0..2)
-        .map(|_| {
-            let mut viewer = Viewer::connect(edge.address);
-            viewer.send("GET", "/large", &[], b"");
-            viewer.head().expect("head");
-            viewer
-        })
-        .collect();
+    let mut viewers = [begun(&edge, "/large"), begun(&edge, "/large")];
     let mut position = 0;
     while position < 300 * MIB {
         let next = (position + 5 * MIB).min(300 * MIB);
@@ -330,17 +336,7 @@ fn when_much_is_under_way_blocks_pass_without_being_kept() {
     let large = Large::start(Manner { length: 30 * MIB, ..Manner::default() });
     let edge = start(&large, Options { memory_bytes: 16 << 20, ..roomy() });
     // As many as would hold twice what may be under way, if each held a block.
-    let mut paused: Vec<_> = (0..8)
-        .map(|i| {
-            let mut viewer = Viewer::connect(edge.address);
-            viewer.send("GET", &format!("/{i}"), &[], b"");
-            viewer.head().expect("head");
-            viewer
-        })
-        .collect();
-    for viewer in &mut paused {
-        assert_eq!(viewer.bytes(1000), bytes(1, 0..1000));
-    }
+    let mut paused = paused(&edge, 8);
     assert!(is_whole(&get(edge.address, "/another", &[]), 1, 30 * MIB));
     assert!(edge.shared.fills.held_bytes() <= 6 << 20, "{}", edge.shared.fills.held_bytes());
     for viewer in &mut paused {
@@ -383,18 +379,8 @@ fn two_who_read_one_block_while_memory_is_short_both_get_it() {
     let large = Large::start(Manner { length: 30 * MIB, ..Manner::default() });
     let edge = start(&large, Options { memory_bytes: 4 << 20, ..roomy() });
     // Enough to hold what may be under way.
-    let mut paused: Vec<_> = (0..6)
-        .map(|i| {
-            let mut viewer = Viewer::connect(edge.address);
-            viewer.send("GET", &format!("/{i}"), &[], b"");
-            viewer.head().expect("head");
-            viewer.bytes(1000);
-            viewer
-        })
-        .collect();
-    let mut first = Viewer::connect(edge.address);
-    first.send("GET", "/large", &[], b"");
-    first.head().expect("head");
+    let mut paused = paused(&edge, 6);
+    let mut first = begun(&edge, "/large");
     first.bytes(600_000);
     assert!(is_part(&range(&edge, 100, 900_000), 1, 100, 900_000));
     assert!(is_part(&range(&edge, 3 * MIB, 3 * MIB + 9), 1, 3 * MIB, 3 * MIB + 9));

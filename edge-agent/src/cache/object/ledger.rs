@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// Counts the bytes of pieces until the last who holds one has let go of it.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,7 @@ impl Ledger {
     }
 
     /// A piece that is counted.
-    pub(super) fn enter(&self, piece: BytesMut) -> Bytes {
+    pub(super) fn enter(&self, piece: Bytes) -> Bytes {
         self.0.fetch_add(piece.len() as u64, Relaxed);
         Bytes::from_owner(Counted { piece, ledger: self.clone() })
     }
@@ -27,7 +27,7 @@ impl Ledger {
 
 /// A piece of a body, and where it is counted.
 struct Counted {
-    piece: BytesMut,
+    piece: Bytes,
     ledger: Ledger,
 }
 
