@@ -143,9 +143,10 @@ class Viewer:
                 got += len(piece)
         finally:
             self.totals.bytes_compared += got
+        # A body that ends too soon is right as far as it goes.
         if digest.digest() != self.objects.hash(number):
-            self.totals.wrong.append(f"/{number}: the hash of all {length} bytes is another, of {len(expected)} expected")
-            self.totals.wrong_bytes += abs(length - len(expected))
+            self.totals.wrong_bytes += max(0, len(expected) - length)
+            self.totals.wrong.append(f"/{number}: the hash of all {length} bytes is another, {len(expected)} bytes are expected")
 
     def differs(self, number: int, at: int, piece: bytes, expected: memoryview) -> None:
         count = sum(a != b for a, b in zip(piece, expected)) + max(0, len(piece) - len(expected))
@@ -312,7 +313,7 @@ def print_table(options: argparse.Namespace, objects: Objects, totals: Totals) -
         ("requests answered", f"{totals.requests}"),
         ("bytes compared", f"{totals.bytes_compared}"),
         ("wrong bytes", f"{totals.wrong_bytes}"),
-        ("wrong responses", f"{len(totals.wrong)}"),
+        ("findings about wrong bytes", f"{len(totals.wrong)}"),
         ("failed while the edge was up", f"{len(totals.failed)}"),
         ("cut off by a kill", f"{totals.cut_off}"),
         ("hits under load, %: median of all lives (least–most)", spread(totals.hits_before_kill, 100, 1)),

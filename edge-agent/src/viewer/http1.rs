@@ -29,10 +29,9 @@ use hyper::{
     server::conn::http1,
 };
 
-pub(crate) use self::plain::Plain;
+pub(crate) use self::plain::{Plain, Received, read};
 use self::{
     gate::{Counted, Gate, HyperIo},
-    plain::Received,
     sending::Sending,
 };
 use super::{
