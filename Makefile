@@ -26,7 +26,7 @@ test: bootstrap-test ## Checks format and lints, then runs every test
 lint: bootstrap-test ## Checks format, lints, shell scripts and licences
 	@scripts/lint.sh
 
-bench: bootstrap-build ## Measures: how long a change takes to reach every edge, and what stored objects cost
+bench: bootstrap-build ## Measures: changes reaching edges, what objects and records cost, hit ratios, the steps of a hit
 	@$(CARGO) bench --locked --workspace
 
 fmt: ## Formats the code

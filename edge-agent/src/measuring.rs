@@ -1,6 +1,6 @@
 //! What benchmarks run (`edge-agent/benches`): the cache's own parts, put together as the pipeline does it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use headland_proto::model::{CachePolicy, NameSelection, Semantics, TtlBounds};
@@ -15,11 +15,14 @@ use crate::{
         object::Object,
         storability::{self, RequestFacts, ResponseFacts},
     },
-    clock::Timestamp,
-    pipeline::fill,
+    clock::{Clock, Timestamp},
+    origin::request::Identity,
+    pipeline::{Shared, Worker, fill},
+    routing::Table,
     viewer::{
         body::ViewerBody,
         cache_status::{Handling, ttl},
+        http1::{self, Received},
         response::{self, Marks},
     },
 };
@@ -50,10 +53,18 @@ pub fn policy() -> CachePolicy {
 /// The key of a path.
 #[must_use]
 pub fn key(policy: &CachePolicy, path: &str) -> Arc<[u8]> {
-    let distribution = "EABCDEFGHIJKLM".parse().unwrap_or_else(|_| unreachable!("it is an id"));
     let mut out = Vec::new();
-    key::write(&mut out, &distribution, policy, path, None, "cdn.test", &HeaderMap::new());
+    key_writer(policy)(&mut out, path, None, &HeaderMap::new());
     out.into()
+}
+
+/// Writes the key of a path, a query and headers, as it is done for every request.
+pub fn key_writer(policy: &CachePolicy) -> impl Fn(&mut Vec<u8>, &str, Option<&str>, &HeaderMap) {
+    let distribution = "EABCDEFGHIJKLM".parse().unwrap_or_else(|_| unreachable!("it is an id"));
+    move |out, path, query, headers| {
+        let query = key::select_query(query, &policy.query_strings);
+        key::write(out, &distribution, policy, path, query.as_deref(), "cdn.test", headers);
+    }
 }
 
 /// What is stored of a 200 with these headers, which has to be storable.
@@ -78,4 +89,45 @@ pub fn hit(object: &Arc<Object>, request: &HeaderMap, now: Timestamp) -> Respons
     let request_id = HeaderValue::from_static("01234567-89ab-cdef-0123-456789abcdef");
     let marks = Marks { handling, cache: "headland-test", request_id };
     response::from_object(object, request, now, marks, false, |_, _| ViewerBody::empty())
+}
+
+/// A worker that answers plain requests from its cache, and knows no other way.
+#[derive(Debug)]
+pub struct QuickWorker {
+    worker: Worker,
+    shared: Shared,
+    _background: tokio::runtime::Runtime,
+}
+
+impl QuickWorker {
+    /// With this table in force, and nothing stored.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn new(limits: Limits, table: Table) -> io::Result<Self> {
+        let background = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+        let identity = Identity { pseudonym: "headland-test".into() };
+        let handle = background.handle().clone();
+        let shared = Shared::new(limits, None, 1, identity, Clock::system(), handle);
+        shared.routing.publish(table);
+        Ok(Self { worker: Worker::new(0, &shared), shared, _background: background })
+    }
+
+    /// Stores a 200 with these headers under the key of a host and a path. Whether that host is known.
+    #[must_use]
+    pub fn store(&self, host: &str, path: &str, headers: &HeaderMap, body: &Bytes) -> bool {
+        let table = self.shared.routing.current();
+        let Some(distribution) = table.distribution(host) else { return false };
+        let policy = &distribution.behavior(path).rules.cache_policy;
+        let (now, mut key) = (self.shared.clock.now(), Vec::new());
+        key::write(&mut key, &distribution.id, policy, path, None, host, &HeaderMap::new());
+        self.shared.cache.insert(key.into(), object(policy, headers, body, now), now);
+        true
+    }
+
+    /// Answers the head of a request, if it is one that is answered at once: writes the answer's head, and returns its body.
+    pub fn answer(&self, request: &[u8], head: &mut Vec<u8>) -> Option<Arc<Object>> {
+        let Received::Plain(plain, _) = http1::read(request) else { return None };
+        self.worker.quick(&plain, head)
+    }
 }

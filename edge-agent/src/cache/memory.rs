@@ -29,8 +29,12 @@ const VARIANTS_OBJECTS_MAX: u64 = 2;
 const WRITER_LOCKS: usize = 64;
 /// More shards than this do not make a machine of any size faster.
 const SHARDS_MAX: u64 = 256;
-/// What an average object is taken to weigh, for the size of the first tables.
-const TYPICAL_OBJECT_BYTES: u64 = 64 << 10;
+/// What an average object is taken to weigh, for the number of keys to remember after eviction.
+const TYPICAL_OBJECT_BYTES: u64 = 16 << 10;
+/// Share of the room for what was asked for again, and keys to remember for each object that there is room for: chosen by replay
+/// (docs/decisions/0011).
+const HOT_SHARE: f64 = 0.97;
+const GHOST_SHARE: f64 = 0.75;
 
 /// The memory tier. Reading takes a shared lock on one of many shards.
 #[derive(Debug)]
@@ -128,6 +132,8 @@ impl MemoryCache {
         let options = OptionsBuilder::new()
             .weight_capacity(limits.memory_bytes)
             .estimated_items_capacity(usize::try_from(items).unwrap_or(usize::MAX))
+            .hot_allocation(HOT_SHARE)
+            .ghost_allocation(GHOST_SHARE)
             // A power of two is what quick_cache rounds up to; rounding down keeps the room promised above.
             .shards(1 << shards.ilog2())
             .build()
@@ -256,9 +262,16 @@ impl MemoryCache {
     }
 
     fn put(&self, key: &Arc<[u8]>, variants: Variants, writing: &mut Writing) {
-        // Before it can leave again.
-        self.large.fetch_add(large_bytes(&variants), Ordering::Relaxed);
-        self.objects.insert_with_lifecycle(Arc::clone(key), variants, writing);
+        // What comes back soon after its eviction is put in before room is made, and may itself be chosen to make it. The second time it
+        // is new, and room is made first.
+        for _ in 0..2 {
+            // Before it can leave again.
+            self.large.fetch_add(large_bytes(&variants), Ordering::Relaxed);
+            self.objects.insert_with_lifecycle(Arc::clone(key), variants.clone(), writing);
+            if self.objects.peek(&**key).is_some() {
+                break;
+            }
+        }
     }
 
     fn take_away(&self, key: &[u8]) {
@@ -363,6 +376,18 @@ mod tests {
         };
         assert!(evicted(true).iter().any(|evicted| evicted.was_used));
         assert!(evicted(false).iter().all(|evicted| !evicted.was_used));
+    }
+
+    #[test]
+    fn what_comes_back_after_its_eviction_stays_though_all_others_are_in_use() {
+        let cache = cache(1 << 20, 1 << 16);
+        let key = |i: u32| Arc::from(&i.to_le_bytes()[..]);
+        for i in (0..40u32).cycle().take(400) {
+            if cache.get(&i.to_le_bytes()).is_none() {
+                let _ = cache.insert(key(i), object(50_000, Timestamp::NEVER), Timestamp::default());
+            }
+            assert!(cache.get(&i.to_le_bytes()).is_some(), "{i}");
+        }
     }
 
     #[test]

@@ -26,10 +26,9 @@ use std::{
 
 use hyper::server::conn::http1;
 
-pub(crate) use self::plain::Plain;
+pub(crate) use self::plain::{Plain, Received, read};
 use self::{
     gate::{Counted, Gate, HyperIo},
-    plain::Received,
     sending::Sending,
 };
 use super::{

@@ -38,3 +38,7 @@ mod sync;
 mod layers;
 // The disk engine, its files, and what can happen to them.
 mod disk;
+// What the measurement of hit ratios is made of: the reference policies, the traces, the harness.
+#[path = "../../benches/replay/replay.rs"]
+#[allow(dead_code, reason = "its main function is elsewhere")]
+mod replay;

@@ -1,19 +1,25 @@
 //! The policy: which log a record goes to, which segment is given up next, and which of its records are worth keeping.
 //!
-//! S3-FIFO (Yang et al., SOSP 2023) on segments. Two logs, each a queue of segments: what is new goes to *probation*, a tenth
+//! S3-FIFO (Yang et al., SOSP 2023) on segments. Two logs, each a queue of segments: what is new goes to *probation*, a small part
 //! of the space; what was used there goes on to *main*. What comes back soon after it was dropped from probation (it is in
 //! the *ghost* list) goes to main at once. Of main, too, the oldest segment is given up first, and what was used since is
 //! written again with one use less, up to a share of the segment, so that writing has a bound. A scan passes through
 //! probation and never touches main.
 //!
+//! To that, TinyLFU's question is added: has it been asked for at least as often as what main has to drop for it? A sketch
+//! remembers about how often, for longer than ghosts and uses do. The figures are in docs/decisions/0011.
+//!
 //! All of it is a function of what it is told. The engine drives it with files, a replay can drive it with numbers.
+
+mod sketch;
 
 use std::collections::{HashMap, VecDeque};
 
+use self::sketch::Sketch;
 use super::entry::Name;
 
 /// Share of the space that probation may have before it gives up segments, in percent.
-pub const PROBATION_PERCENT: u64 = 10;
+pub const PROBATION_PERCENT: u64 = 3;
 /// Uses in probation from which on a record goes to main.
 pub const PROMOTE_USES: u8 = 1;
 /// Share of a main segment that may be written again when it is given up, in percent. With `r` of it, every byte freed costs
@@ -21,8 +27,13 @@ pub const PROMOTE_USES: u8 = 1;
 pub const REWRITE_PERCENT: u64 = 75;
 /// Segments that are kept free: the two that are being written, and one for what is moved before its old place is free.
 pub const HEADROOM_SEGMENTS: u64 = 3;
+/// Names in the ghost list, in percent of all records. More, and too much comes to main that is not as good as what is there; fewer,
+/// and what becomes popular is found out too late.
+pub const GHOSTS_PERCENT: u64 = 50;
 /// Names in the ghost list at most, whatever the records; about 32 bytes each.
-pub const GHOSTS_MAX: usize = 1 << 22;
+pub const GHOSTS_MAX: u64 = 1 << 22;
+/// Share of the newest segment in the average that the bar is.
+const BAR_SHARE: f64 = 0.2;
 
 /// The two queues of segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +76,9 @@ pub struct Policy {
     probation: VecDeque<Held>,
     main: VecDeque<Held>,
     ghosts: Ghosts,
+    sketch: Sketch,
+    /// About how often what main drops was asked for.
+    bar: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,14 +93,15 @@ impl Policy {
     /// With nothing in it yet.
     #[must_use]
     pub fn new(capacity_bytes: u64, segment_bytes: u64, records_max: u64) -> Self {
-        let ghosts = usize::try_from(records_max).unwrap_or(usize::MAX).min(GHOSTS_MAX);
         Self {
             capacity_bytes,
             segment_bytes,
             records_max,
             probation: VecDeque::new(),
             main: VecDeque::new(),
-            ghosts: Ghosts::new(ghosts),
+            ghosts: Ghosts::new(ghosts(records_max)),
+            sketch: Sketch::new(),
+            bar: 0.0,
         }
     }
 
@@ -127,9 +142,14 @@ impl Policy {
         self.log_bytes(Log::Probation) + self.log_bytes(Log::Main)
     }
 
-    /// The log that a new record goes to. What was dropped not long ago has shown that it comes back.
+    /// The log that a new record goes to. What was dropped not long ago has shown that it comes back, and what was asked for more
+    /// often than what main drops has a right to be there.
     pub fn admit(&mut self, name: Name) -> Log {
-        if self.ghosts.take(name) { Log::Main } else { Log::Probation }
+        let asked = f64::from(self.sketch.count(name));
+        self.sketch.add(name);
+        // As long as main drops nothing, there is nothing to be better than.
+        let is_better = self.bar > 0.0 && asked > self.bar;
+        if self.ghosts.take(name) || is_better { Log::Main } else { Log::Probation }
     }
 
     /// A segment is begun: the newest of its log.
@@ -164,7 +184,9 @@ impl Policy {
 
     /// The segment that must be given up before another is begun, if any. `records` is how many there are in all.
     #[must_use]
-    pub fn reclaim(&self, records: u64) -> Option<(u32, Log)> {
+    pub fn reclaim(&mut self, records: u64) -> Option<(u32, Log)> {
+        self.ghosts.max = ghosts(records);
+        self.sketch.fit(records);
         let room = self.capacity_bytes.saturating_sub(HEADROOM_SEGMENTS * self.segment_bytes);
         if self.bytes() <= room && records <= self.records_max {
             return None;
@@ -179,27 +201,29 @@ impl Policy {
 
     /// What becomes of the records of a segment that is given up, in their order. Expired and replaced ones are not asked about.
     pub fn fates(&mut self, log: Log, candidates: &[Candidate]) -> Vec<Fate> {
-        let fates: Vec<_> = match log {
-            Log::Probation => {
-                // It starts in main without a use: what it did before has been rewarded.
-                let fate = |c: &Candidate| {
-                    if c.uses >= PROMOTE_USES { Fate::Main { uses: 0 } } else { Fate::Dropped }
-                };
-                candidates.iter().map(fate).collect()
-            }
-            Log::Main => self.rewritten(candidates),
-        };
-        if log == Log::Probation {
-            let dropped = candidates.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Dropped);
-            dropped.for_each(|(candidate, _)| self.ghosts.add(candidate.name));
+        for candidate in candidates {
+            (0..candidate.uses).for_each(|_| self.sketch.add(candidate.name));
         }
-        fates
+        match log {
+            Log::Probation => candidates.iter().map(|candidate| self.promoted(candidate)).collect(),
+            Log::Main => self.rewritten(candidates),
+        }
     }
 
-    /// The most used first, as far as the share allows.
-    fn rewritten(&self, candidates: &[Candidate]) -> Vec<Fate> {
+    fn promoted(&mut self, candidate: &Candidate) -> Fate {
+        if candidate.uses >= PROMOTE_USES && f64::from(self.sketch.count(candidate.name)) >= self.bar {
+            // It starts in main without a use: what it did before has been rewarded.
+            return Fate::Main { uses: 0 };
+        }
+        self.ghosts.add(candidate.name);
+        Fate::Dropped
+    }
+
+    /// The most asked for first, of what was used, as far as the share allows. What is dropped sets the bar.
+    fn rewritten(&mut self, candidates: &[Candidate]) -> Vec<Fate> {
+        let asked: Vec<u8> = candidates.iter().map(|candidate| self.sketch.count(candidate.name)).collect();
         let mut order: Vec<_> = (0..candidates.len()).filter(|&at| candidates[at].uses > 0).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse(candidates[at].uses));
+        order.sort_by_key(|&at| std::cmp::Reverse((asked[at], candidates[at].uses)));
         let mut left = self.segment_bytes * REWRITE_PERCENT / 100;
         let mut fates = vec![Fate::Dropped; candidates.len()];
         for at in order {
@@ -209,8 +233,19 @@ impl Policy {
                 fates[at] = Fate::Main { uses: uses - 1 };
             }
         }
+        let dropped = asked.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Dropped);
+        let dropped: Vec<f64> = dropped.map(|(asked, _)| f64::from(*asked)).collect();
+        if !dropped.is_empty() {
+            let mean = dropped.iter().sum::<f64>() / dropped.len() as f64;
+            self.bar += BAR_SHARE * (mean - self.bar);
+        }
         fates
     }
+}
+
+/// Names in the ghost list, beside so many records.
+fn ghosts(records: u64) -> usize {
+    usize::try_from((records.saturating_mul(GHOSTS_PERCENT) / 100).min(GHOSTS_MAX)).unwrap_or(usize::MAX)
 }
 
 /// Names dropped lately, the oldest forgotten first. Half of each name is kept: a false friend in 2^64 does no harm.

@@ -34,10 +34,15 @@ fn nothing_is_given_up_while_there_is_room() {
 fn probation_gives_way_while_it_has_more_than_its_share() {
     let mut logs = [Log::Main; 18];
     assert_eq!(policy(&logs).reclaim(0), Some((0, Log::Main)));
-    logs[16] = Log::Probation;
-    assert_eq!(policy(&logs).reclaim(0), Some((0, Log::Main)), "one of 17 is less than a tenth");
     logs[17] = Log::Probation;
-    assert_eq!(policy(&logs).reclaim(0), Some((16, Log::Probation)));
+    assert_eq!(policy(&logs).reclaim(0), Some((17, Log::Probation)), "one of 17 is more than its share");
+    let mut policy = policy(&logs[..17]);
+    policy.opened(17, Log::Probation);
+    policy.wrote(17, SEGMENT / 2);
+    policy.sealed(17);
+    policy.opened(18, Log::Main);
+    policy.wrote(18, SEGMENT);
+    assert_eq!(policy.reclaim(0), Some((0, Log::Main)), "half a segment is less");
 }
 
 #[test]
@@ -57,9 +62,48 @@ fn what_was_used_on_probation_goes_to_main_and_the_rest_may_come_back_there() {
     let mut policy = policy(&[]);
     let fates = policy.fates(Log::Probation, &[candidate(1, 0), candidate(2, 1), candidate(3, 3)]);
     assert_eq!(fates, [Fate::Dropped, Fate::Main { uses: 0 }, Fate::Main { uses: 0 }]);
+    raise_the_bar(&mut policy, 3);
     assert_eq!(policy.admit(name(1)), Log::Main, "a ghost");
     assert_eq!(policy.admit(name(1)), Log::Probation, "only once");
     assert_eq!(policy.admit(name(2)), Log::Probation, "never dropped");
+}
+
+/// Main drops things that were asked for so often, until the bar is nearly there.
+fn raise_the_bar(policy: &mut Policy, asked: u8) {
+    const OTHERS: u64 = 500;
+    // More than may be written again, each used as often.
+    let used: Vec<_> = (0..100).map(|n| candidate(OTHERS + n, asked)).collect();
+    policy.fates(Log::Main, &used);
+    let unused: Vec<_> = (0..100).map(|n| candidate(OTHERS + n, 0)).collect();
+    (0..20).for_each(|_| _ = policy.fates(Log::Main, &unused));
+}
+
+#[test]
+fn what_is_asked_for_less_often_than_what_main_drops_stays_on_probation() {
+    let mut policy = policy(&[]);
+    assert_eq!(policy.fates(Log::Probation, &[candidate(1, 1)]), [Fate::Main { uses: 0 }], "no bar yet");
+    raise_the_bar(&mut policy, 3);
+    assert_eq!(policy.fates(Log::Probation, &[candidate(2, 2)]), [Fate::Dropped], "a ghost now");
+    assert_eq!(policy.fates(Log::Probation, &[candidate(3, 3)]), [Fate::Main { uses: 0 }]);
+}
+
+#[test]
+fn what_was_asked_for_more_often_than_what_main_drops_is_admitted_to_main() {
+    let mut policy = policy(&[]);
+    assert!((0..9).all(|_| policy.admit(name(2)) == Log::Probation), "nothing was dropped yet");
+    raise_the_bar(&mut policy, 2);
+    let logs: Vec<_> = (0..4).map(|_| policy.admit(name(1))).collect();
+    assert_eq!(logs, [Log::Probation, Log::Probation, Log::Main, Log::Main], "after it was asked for twice");
+}
+
+#[test]
+fn ghosts_are_half_as_many_as_the_records() {
+    let mut policy = policy(&[]);
+    assert_eq!(policy.reclaim(20), None);
+    policy.fates(Log::Probation, &(0..30).map(|n| candidate(n, 0)).collect::<Vec<_>>());
+    let ghosts = (0..30).filter(|n| policy.admit(name(*n)) == Log::Main).count();
+    assert_eq!(ghosts, 10, "the newest of them");
+    assert_eq!(super::ghosts(u64::MAX), GHOSTS_MAX as usize);
 }
 
 #[test]
