@@ -365,7 +365,7 @@ def parse_size(text: str) -> tuple[str, int]:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    listed = lambda parse: lambda text: [parse(part) for part in text.split(",")]  # noqa: E731
+    listed = lambda parse: lambda text: [parse(part) for part in text.split(",") if part]  # noqa: E731
     sizes = [parse_size(text) for text in ("1k", "16k", "100k", "1m")]
     parser.add_argument("--headland", type=Path, help="the command to measure [default: the release build]")
     parser.add_argument("--beside", type=Path, help="another build of it, to be measured in the same rounds")
