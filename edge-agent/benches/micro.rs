@@ -231,7 +231,7 @@ fn quick_hit(bencher: Bencher<'_, '_>, objects: usize) {
 }
 
 fn quick_worker(objects: usize) -> (QuickWorker, Vec<String>) {
-    let limits = Limits { memory_bytes: 1 << 30, object_bytes_max: 1 << 20 };
+    let limits = Limits { memory_bytes: 1 << 30, object_bytes_max: 1 << 20, background_fill_percent: 50 };
     let worker = QuickWorker::new(limits, table(1_000, 3)).expect("a thread");
     let (mut headers, body) = (headers(), Bytes::from(vec![b'x'; 1024]));
     // Fresh by the machine's clock, whenever that is.
