@@ -29,12 +29,17 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 UNITS = {"k": 1024, "m": 1024 * 1024}
 # Of the requests of a round of misses, so many must have reached the origin; some are still under way when it ends.
 MISSES_MIN = 0.99
-# What wrk asks for in a round of misses: never the same twice.
-UNIQUE = """
-local prefix, n
-function init(arguments) prefix, n = arguments[1], 0 end
-function request() n = n + 1 return wrk.format("GET", prefix .. n) end
+# What wrk asks for in a round of misses, never the same twice; or of hits on disk, so many names in turn.
+IN_TURN = """
+local prefix, n, names
+function init(arguments) prefix, n, names = arguments[1], 0, tonumber(arguments[2] or "inf") end
+function request() n = n % names + 1 return wrk.format("GET", prefix .. n) end
 """
+# Bytes of the objects that are asked for in turn when they are to come from disk, and of memory for those who would keep them there.
+DISK_MIB, DISK_MEMORY_MIB = 256, 16
+# Servers that have a disk cache; the least share of requests that it must answer.
+ON_DISK = ("nginx", "trafficserver")
+DISK_HITS_MIN = 0.99
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Bench:
     """What every server is started with."""
 
     folder: Path
+    on_disk: bool = False
     origin_port: int = 0
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -141,7 +147,8 @@ def start_origin(bench: Bench, objects: list[Object]) -> None:
 def headland(bench: Bench, name: str, build: Path) -> Server:
     """The whole network in one process: what the control plane costs is counted too."""
     port, data = free_port(), bench.path(name)
-    command = [build, "dev", "--origin", f"http://{HOST}:{bench.origin_port}", "--data-dir", data, "--cache-memory", f"{CACHE_MIB}MiB"]
+    command = [build, "dev", "--origin", f"http://{HOST}:{bench.origin_port}", "--data-dir", data, "--cache-memory"]
+    command += [f"{DISK_MEMORY_MIB}MiB", "--cache-disk", "1GiB"] if bench.on_disk else [f"{CACHE_MIB}MiB"]
     command += ["--http", f"{HOST}:{port}", "--api", f"{HOST}:{free_port()}"]
     return Server(name, port, bench.start(name, command))
 
@@ -151,7 +158,7 @@ def nginx(bench: Bench) -> Server:
     port, folder = free_port(), bench.path("nginx")
     config = folder / "nginx.conf"
     config.write_text(
-        f"""{nginx_head(folder)} open_file_cache max=1000 inactive=1h;
+        f"""{nginx_head(folder)} open_file_cache max=50000 inactive=1h;
         proxy_cache_path {folder}/cache levels=1:2 keys_zone=hits:16m max_size={CACHE_MIB}m use_temp_path=off;
         upstream origin {{ server {HOST}:{bench.origin_port}; keepalive 64; keepalive_requests 1000000000; }}
         server {{ listen {HOST}:{port} backlog=4096; location / {{ proxy_pass http://origin; proxy_set_header Connection "";
@@ -215,7 +222,7 @@ def trafficserver(bench: Bench) -> Server:
         "admin.user_id STRING": "#-1",
         "log.logging_enabled INT": 0,
         "crash_log_helper STRING": "NULL",
-        "cache.ram_cache.size INT": CACHE_MIB * UNITS["m"],
+        "cache.ram_cache.size INT": (1 if bench.on_disk else CACHE_MIB) * UNITS["m"],
         "cache.ram_cache_cutoff INT": 32 * UNITS["m"],
     }
     records = "".join(f"CONFIG proxy.config.{key} {value}\n" for key, value in settings.items())
@@ -307,10 +314,11 @@ def origin_requests(bench: Bench) -> int:
 def measure(bench: Bench, server: Server, item: Object, turn: int, options: argparse.Namespace) -> Sample:
     load = ["taskset", "--cpu-list", str(LOAD_CPU), "wrk", "--threads", "1", "--connections", str(options.connections)]
     load += ["--duration", f"{options.seconds}s", "--latency", f"http://{HOST}:{server.port}/{item.name}"]
-    if options.work == "miss":
-        script = bench.folder / "unique.lua"
-        script.write_text(UNIQUE)
-        load += ["--script", script, "--", f"/{item.unique(f'{server.name}-{turn}')}-"]
+    if options.work != "hit":
+        script = bench.folder / "in-turn.lua"
+        script.write_text(IN_TURN)
+        load += ["--script", script, "--"]
+        load += [f"/{item.unique(f'{server.name}-{turn}')}-"] if options.work == "miss" else [f"/{item.unique('disk')}-", str(names(item))]
     fetched = origin_requests(bench)
     before = cpu_seconds(server.process.pid)
     output = subprocess.run(load, check=True, capture_output=True, text=True).stdout
@@ -321,9 +329,26 @@ def measure(bench: Bench, server: Server, item: Object, turn: int, options: argp
     requests = int(re.search(r"(\d+) requests in", output).group(1))
     if options.work == "miss" and fetched < requests * MISSES_MIN:
         raise SystemExit(f"{server.name}: of {requests} requests for what it could not have, {fetched} reached the origin")
+    if options.work == "disk" and turn >= 0 and fetched > requests * (1 - DISK_HITS_MIN):
+        raise SystemExit(f"{server.name}: of {requests} requests for what it has on disk, {fetched} reached the origin")
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
     p99 = microseconds(re.search(r"\n\s+99%\s+(\S+)", output).group(1))
     return Sample(spent / requests * 1e6, rate, p99)
+
+
+def names(item: Object) -> int:
+    """How many objects are asked for in turn."""
+    return max(1, DISK_MIB * UNITS["m"] // len(item.content))
+
+
+def fill(server: Server, item: Object) -> None:
+    """Asks for each object once, so slowly that a cache can write what it gets."""
+    viewer = http.client.HTTPConnection(HOST, server.port, timeout=10)
+    for n in range(1, names(item) + 1):
+        viewer.request("GET", f"/{item.unique('disk')}-{n}")
+        if viewer.getresponse().read() != item.content:
+            raise SystemExit(f"{server.name}: other bytes than the origin's")
+    viewer.close()
 
 
 def compare(bench: Bench, servers: list[Server], item: Object, options: argparse.Namespace) -> dict[str, list[Sample]]:
@@ -333,9 +358,11 @@ def compare(bench: Bench, servers: list[Server], item: Object, options: argparse
         # The second and third answers come from the cache, also where the first was not stored at once.
         for _ in range(2):
             wait_for(server, item)
+        if options.work == "disk":
+            fill(server, item)
     samples: dict[str, list[Sample]] = {server.name: [] for server in servers}
-    # Of misses, the first round is for memory that was never used before.
-    for turn in range(-1 if options.work == "miss" else 0, options.rounds):
+    # Of misses, the first round is for memory that was never used before; of hits on disk, for what was not written at once.
+    for turn in range(0 if options.work == "hit" else -1, options.rounds):
         first = turn % len(servers)
         for server in servers[first:] + servers[:first]:
             sample = measure(bench, server, item, turn, options)
@@ -369,7 +396,7 @@ def parse_options() -> argparse.Namespace:
     sizes = [parse_size(text) for text in ("1k", "16k", "100k", "1m")]
     parser.add_argument("--headland", type=Path, help="the command to measure [default: the release build]")
     parser.add_argument("--beside", type=Path, help="another build of it, to be measured in the same rounds")
-    parser.add_argument("--work", choices=["hit", "miss"], default="hit", help="what is in the cache, or what never is [default: hit]")
+    parser.add_argument("--work", choices=["hit", "miss", "disk"], default="hit", help="what is in the cache, what never is, or what is on disk alone [default: hit]")
     parser.add_argument("--peers", type=listed(str), default=list(PEERS), help="whom to compare with, separated by commas")
     parser.add_argument("--sizes", type=listed(parse_size), default=sizes, help="sizes of objects [default: 1k,16k,100k,1m]")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each server and size [default: 5]")
@@ -405,10 +432,13 @@ def main() -> None:
     check_machine()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     objects = {name: Object(f"{name}.bin", os.urandom(size)) for name, size in options.sizes}
-    # A file system in memory where there is one: no server is to be measured by its disk.
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    on_disk = options.work == "disk"
+    if on_disk:
+        options.peers = [name for name in options.peers if name in ON_DISK]
+    # A file system in memory where there is one: no server is to be measured by its disk, unless that is what is asked for.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) and not on_disk else None
     with tempfile.TemporaryDirectory(prefix="headland-bench-", dir=memory) as folder:
-        bench = Bench(Path(folder))
+        bench = Bench(Path(folder), on_disk)
         try:
             start_origin(bench, list(objects.values()))
             servers = [headland(bench, "headland", find_headland(options.headland))]
