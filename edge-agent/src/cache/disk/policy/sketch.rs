@@ -4,9 +4,11 @@ use crate::cache::disk::entry::Name;
 
 /// Counters of a name, one in each row; the least of them is wrong the least.
 const ROWS: usize = 4;
-/// Counters of a row at least and at most: as many as there are records, between. A byte each.
-const WIDTH_MIN: usize = 1 << 10;
-const WIDTH_MAX: usize = 1 << 24;
+/// Counters of a row for each record, a byte each: many more names are asked for than there are records.
+const COUNTERS: usize = 4;
+/// Counters of a row at least and at most.
+const WIDTH_MIN: usize = 1 << 12;
+const WIDTH_MAX: usize = 1 << 25;
 /// Requests for each record, after which every count is halved.
 const SAMPLE: u64 = 10;
 /// What is asked for more often is as good as this.
@@ -30,10 +32,11 @@ impl Sketch {
 
     /// Has the size that suits so many records.
     pub(super) fn fit(&mut self, records: u64) {
-        let records = usize::try_from(records).unwrap_or(usize::MAX).clamp(WIDTH_MIN, WIDTH_MAX);
-        self.sample = SAMPLE * records as u64;
+        let counters = usize::try_from(records).unwrap_or(usize::MAX).saturating_mul(COUNTERS);
+        let counters = counters.clamp(WIDTH_MIN, WIDTH_MAX);
+        self.sample = SAMPLE * (counters / COUNTERS) as u64;
         // A name's place in a table twice as large is one of two, and both say what the one did.
-        while self.rows[0].len() < records {
+        while self.rows[0].len() < counters {
             self.rows.iter_mut().for_each(|row| row.extend_from_within(..));
         }
     }
@@ -107,7 +110,7 @@ mod tests {
         (0..100).for_each(|n| (0..n % 7).for_each(|_| sketch.add(name(n))));
         let before: Vec<u8> = (0..100).map(|n| sketch.count(name(n))).collect();
         sketch.fit(100_000);
-        assert_eq!(sketch.rows[3].len(), 1 << 17);
+        assert_eq!(sketch.rows[3].len(), 1 << 19);
         assert_eq!((0..100).map(|n| sketch.count(name(n))).collect::<Vec<_>>(), before);
         sketch.fit(u64::MAX);
         assert_eq!(sketch.rows[0].len(), WIDTH_MAX);
