@@ -32,8 +32,8 @@ MISSES_MIN = 0.99
 # What wrk asks for in a round of misses, never the same twice; or of hits on disk, so many names in turn.
 IN_TURN = """
 local prefix, n, names
-function init(arguments) prefix, n, names = arguments[1], 0, tonumber(arguments[2] or "inf") end
-function request() n = n % names + 1 return wrk.format("GET", prefix .. n) end
+function init(arguments) prefix, n, names = arguments[1], 0, tonumber(arguments[2]) end
+function request() n = (names and n % names or n) + 1 return wrk.format("GET", prefix .. n) end
 """
 # Bytes of the objects that are asked for in turn when they are to come from disk, and of memory for those who would keep them there.
 DISK_MIB, DISK_MEMORY_MIB = 256, 16
