@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tracing::warn;
 
 use super::{
-    entry::{Entry, Name, RecordId},
+    entry::{Entry, Name, RecordId, USES_MAX},
     figures::add,
     index::SHARDS,
     policy::{Candidate, Fate, Log},
@@ -24,6 +24,8 @@ use crate::error_chain::ErrorChain;
 
 /// Of the writer's time, at most one part in so many goes by while it asks what is used elsewhere.
 const ASKING_SHARE: u32 = 20;
+/// What takes no longer than this is asked however often.
+const ASKING_CHEAP: Duration = Duration::from_millis(1);
 
 /// When it was asked what is used elsewhere, and how long that took.
 #[derive(Debug, Clone, Copy)]
@@ -99,14 +101,16 @@ impl Writer {
     fn count_uses_above(&mut self, candidates: &mut [Candidate]) {
         let unused = |candidate: &&mut Candidate| candidate.uses == 0;
         let Some(used_above) = self.store.used_above.get() else { return };
-        if self.asked.is_some_and(|asked| asked.at.elapsed() < asked.took * ASKING_SHARE) {
+        let is_dear =
+            |asked: &Asked| asked.took > ASKING_CHEAP && asked.at.elapsed() < asked.took * ASKING_SHARE;
+        if self.asked.as_ref().is_some_and(is_dear) {
             return;
         }
         let at = Instant::now();
         let names: HashSet<Name> = candidates.iter_mut().filter(unused).map(|c| c.name).collect();
         let used = if names.is_empty() { HashSet::new() } else { used_above.of(&names) };
         let is_used = |candidate: &&mut Candidate| used.contains(&candidate.name);
-        candidates.iter_mut().filter(unused).filter(is_used).for_each(|candidate| candidate.uses = 1);
+        candidates.iter_mut().filter(unused).filter(is_used).for_each(|candidate| candidate.uses = USES_MAX);
         self.asked = Some(Asked { at, took: at.elapsed() });
     }
 

@@ -176,7 +176,7 @@ Stored, 1 of 3: selected
 Stored, 2 of 3: differs in accept-language
   status                404
   body                  0 bytes
-  part                  bytes 0-4/10
+  blocks                12
   cache_control         -
   etag                  -
   last_modified         -
