@@ -75,8 +75,16 @@ class Origin:
                 self.requests += 1
                 asked = re.match(rb"GET /(\d+) ", head)
                 content = self.objects.content(int(asked[1])) if asked else b"what?"
-                status = b"200 OK" if asked else b"404 Not Found"
-                writer.write(b"HTTP/1.1 %s\r\ncache-control: max-age=86400\r\ncontent-length: %d\r\n\r\n" % (status, len(content)))
+                length, status = len(content), b"200 OK" if asked else b"404 Not Found"
+                fields = b"cache-control: max-age=86400\r\n"
+                if asked:
+                    # So that what is large is kept, and fetched again, in blocks.
+                    fields += b'etag: "%s"\r\n' % asked[1]
+                if asked and (wanted := re.search(rb"\r\nrange: bytes=(\d+)-(\d*)\r\n", head, re.IGNORECASE)):
+                    first, last = int(wanted[1]), min(int(wanted[2] or length), length - 1)
+                    status, content = b"206 Partial Content", content[first:last + 1]
+                    fields += b"content-range: bytes %d-%d/%d\r\n" % (first, last, length)
+                writer.write(b"HTTP/1.1 %s\r\n%scontent-length: %d\r\n\r\n" % (status, fields, len(content)))
                 for at in range(0, len(content), PIECE_BYTES):
                     writer.write(content[at:at + PIECE_BYTES])
                     await writer.drain()
