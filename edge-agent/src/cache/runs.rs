@@ -115,9 +115,7 @@ impl Run {
             wanted: Notify::new(),
         })
     }
-}
 
-impl Run {
     /// How many blocks before one it is, if it will come to it soon.
     fn distance(&self, index: u64) -> Option<u64> {
         self.state.lock().distance(index, self.end)

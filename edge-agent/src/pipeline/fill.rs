@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Worker,
-    blocks::{Arriving, InBlocks, content_length, plain},
+    blocks::{Arriving, InBlocks, plain},
     pass::Alone,
     ranged,
 };
@@ -161,7 +161,7 @@ impl Worker {
         let is_part = filling.ranged && response.status() == StatusCode::PARTIAL_CONTENT;
         let held = match is_part {
             true => ranged::held_by(response.status(), response.headers()),
-            false => content_length(response.headers()).map(|length| (0..length, length)),
+            false => ranged::content_length(response.headers()).map(|length| (0..length, length)),
         };
         // A part is stored on the same terms as the whole (RFC 9111 section 3.3).
         let status = if is_part { StatusCode::OK } else { response.status() };

@@ -51,8 +51,13 @@ pub(super) fn exactly(bytes: &Range<u64>) -> Option<HeaderValue> {
 pub(super) fn held_by(status: StatusCode, headers: &HeaderMap) -> Option<(Range<u64>, u64)> {
     let range = ContentRange::of(headers).filter(|_| status == StatusCode::PARTIAL_CONTENT)?;
     let bytes = range.bytes.end - range.bytes.start;
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    Some((range.bytes, range.length?)).filter(|_| announced.is_none_or(|announced| announced == bytes))
+    let fits = content_length(headers).is_none_or(|announced| announced == bytes);
+    Some((range.bytes, range.length?)).filter(|_| fits)
+}
+
+/// The length that a message says its body has.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]

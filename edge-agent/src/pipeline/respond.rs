@@ -1,6 +1,6 @@
 //! Responding from what is stored, or on its way to be.
 
-use std::{rc::Rc, sync::Arc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use http_body::Body as _;
@@ -18,7 +18,7 @@ use crate::{
     },
     clock::Timestamp,
     viewer::{
-        body::ViewerBody,
+        body::{Piece, ViewerBody},
         cache_status::{Forward, Handling, ttl},
         response::{self, Marks},
     },
@@ -42,11 +42,13 @@ impl Worker {
         if let Some(debug) = debug {
             debug.note_head(&object.head);
         }
-        self.stored(object, handling, headers, method, now, id)
+        let in_blocks = |_, _| unreachable!("blocks are put together by an errand");
+        self.stored(object, handling, headers, method, now, id, in_blocks)
     }
 
-    /// A stored object for one viewer.
-    pub(super) fn stored(
+    /// A stored object for one viewer; `in_blocks` makes the body of one that is kept in blocks.
+    #[expect(clippy::too_many_arguments, reason = "what there is of a request at a hit, from two places")]
+    fn stored(
         &self,
         object: &Arc<Object>,
         handling: Handling,
@@ -54,21 +56,17 @@ impl Worker {
         method: &Method,
         now: Timestamp,
         id: HeaderValue,
+        in_blocks: impl FnOnce(VecDeque<Piece>, u64) -> ViewerBody,
     ) -> Response<ViewerBody> {
         let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
         let head_only = method == Method::HEAD;
         let marks = self.marks(handling, id);
-        let in_blocks = |_, _| unreachable!("blocks are put together by an errand");
         let response = response::from_object(object, headers, now, marks, head_only, in_blocks);
-        self.count_sent(object, &response);
-        response
-    }
-
-    /// What is in memory counts as sent when it is handed over.
-    fn count_sent(&self, object: &Object, response: &Response<ViewerBody>) {
+        // What is in memory counts as sent when it is handed over.
         if object.head.blocks().is_none() {
             self.metrics.viewer_bytes_sent.add(response.body().size_hint().lower());
         }
+        response
     }
 
     /// The marks of a response, which is counted by them.
@@ -136,13 +134,8 @@ impl Worker {
         asking.note_head(&object.head);
         let (headers, method) = (asking.request.headers(), asking.request.method());
         let (now, id) = (self.clock.now(), asking.id.clone());
-        let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
-        let marks = self.marks(handling, id);
         let in_blocks = |pieces, length| self.body_in_blocks(errand, object, asking, pieces, length);
-        let head_only = method == Method::HEAD;
-        let response = response::from_object(object, headers, now, marks, head_only, in_blocks);
-        self.count_sent(object, &response);
-        response
+        self.stored(object, handling, headers, method, now, id, in_blocks)
     }
 
     /// An object under way for one viewer: whole or in part.
