@@ -17,6 +17,7 @@ pub mod invalidation;
 pub mod key;
 pub mod memory;
 pub mod object;
+pub mod promotion;
 pub mod reuse;
 pub mod revalidation;
 pub mod runs;
@@ -37,7 +38,8 @@ use blocks::BLOCK_BYTES;
 use disk::Disk;
 use invalidation::Invalidations;
 use memory::MemoryCache;
-use object::Ledger;
+use object::Arena;
+use promotion::Promotion;
 use tiers::DiskTier;
 use uncacheable::Uncacheable;
 
@@ -94,7 +96,9 @@ pub struct Cache {
     /// What unsafe requests have changed.
     pub invalidations: Invalidations,
     /// Large bodies, those included that only viewers still hold.
-    pub(crate) ledger: Ledger,
+    pub(crate) arena: Arena,
+    /// What comes up from disk.
+    promotion: Promotion,
     limits: Limits,
 }
 
@@ -112,7 +116,8 @@ impl Cache {
             uncacheable: Uncacheable::default(),
             oversized: Uncacheable::default(),
             invalidations,
-            ledger: Ledger::default(),
+            promotion: Promotion::new(limits.memory_bytes),
+            arena: Arena::new(limits.memory_bytes + limits.under_way_bytes_max()),
             limits,
         }
     }
@@ -136,7 +141,7 @@ impl Cache {
     /// Bytes of large bodies that are not stored any more, or not yet, and that viewers still hold.
     #[must_use]
     pub fn pinned_bytes(&self) -> u64 {
-        self.ledger.bytes().saturating_sub(self.memory.large_bytes())
+        self.arena.bytes().saturating_sub(self.memory.large_bytes())
     }
 
     /// What it holds now.

@@ -128,6 +128,6 @@ impl QuickWorker {
     /// Answers the head of a request, if it is one that is answered at once: writes the answer's head, and returns its body.
     pub fn answer(&self, request: &[u8], head: &mut Vec<u8>) -> Option<Arc<Object>> {
         let Received::Plain(plain, _) = http1::read(request) else { return None };
-        self.worker.quick(&plain, head)
+        self.worker.quick(&plain, head).map(|answer| answer.object)
     }
 }

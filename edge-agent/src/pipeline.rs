@@ -45,6 +45,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
+pub(crate) use self::quick::Quick;
 use self::{
     consider::{Act, Decision, Grounds, Looked, Past, Place, Road},
     debug::{Course, Debug},
@@ -56,6 +57,7 @@ use crate::{
         Cache, Limits,
         coalescing::Fills,
         key,
+        object::Arena,
         runs::{Follower, Runs},
         tiers::DiskTier,
     },
@@ -228,6 +230,11 @@ impl Worker {
             ids: RequestIds::new(),
             key: RefCell::default(),
         }
+    }
+
+    /// Where large bodies are, which viewers can be sent without a copy.
+    pub(crate) fn arena(&self) -> &Arena {
+        &self.cache.arena
     }
 
     /// Answers a request: at once from the cache, or after a while from the origin. Never fails: a failure is an error page.

@@ -114,6 +114,21 @@ pub struct FileBody {
     pub length: usize,
 }
 
+/// Whether a body is in the page cache is told by a byte of every so many: the kernel reads ahead as far at least.
+const RESIDENT_STEP: usize = 128 << 10;
+/// Segments that were given up, and are still held by those who send from them, may take this fraction of the disk.
+const HELD_FRACTION: u64 = 16;
+
+impl FileBody {
+    /// Whether it is in the page cache, as far as can be told at little cost: then sending it hardly ever waits for the disk.
+    #[must_use]
+    pub fn is_resident(&self) -> bool {
+        let last = self.length.saturating_sub(1);
+        let mut looked_at = (0..last).step_by(RESIDENT_STEP).chain([last]);
+        looked_at.all(|at| self.segment.read_resident_into(self.offset + at as u64, &mut [0]).is_ok())
+    }
+}
+
 /// Why a record is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dropped {
@@ -157,6 +172,7 @@ impl Disk {
             clock,
             index: Index::new(),
             segments: RwLock::default(),
+            given_up: Mutex::default(),
             queue: Queue::new(config.queue_bytes),
             buffers: Arc::default(),
             counters: Counters::default(),
@@ -226,10 +242,17 @@ impl Disk {
         is_there
     }
 
-    /// Counts a use, which keeps a record longer.
-    pub fn touch(&self, record: &Located) {
+    /// Counts a use, which keeps a record longer. Tells whether it is still there.
+    pub fn touch(&self, record: &Located) -> bool {
         let Entry { name, tag, id, .. } = record.0;
-        self.store.index.change(name, tag, id, |e| e.packed = e.packed.with_uses(e.packed.uses() + 1));
+        self.store.index.change(name, tag, id, |e| e.packed = e.packed.with_uses(e.packed.uses() + 1))
+    }
+
+    /// The same for a record that has answered a viewer, which counts as a hit.
+    pub fn touch_for_viewer(&self, record: &Located) -> bool {
+        let is_there = self.touch(record);
+        add(&self.store.counters.hits, u64::from(is_there));
+        is_there
     }
 
     /// Reads a record on a thread of the store's own, and checks every byte of it.
@@ -254,9 +277,12 @@ impl Disk {
     }
 
     /// Where a record's body is, if its checksum has been found right since this process started: by a read, or because it
-    /// was written by it.
+    /// was written by it. Nothing while too many hold what was given up long ago: what they hold keeps its place on the disk.
     #[must_use]
     pub fn body(&self, record: &Located) -> Option<FileBody> {
+        if self.store.held_bytes() > self.store.capacity_bytes.load(Relaxed) / HELD_FRACTION {
+            return None;
+        }
         let entry = self.store.index.get(record.0.name, record.0.tag, record.0.id)?;
         let segment = self.store.segment(entry.id.segment).filter(|_| entry.packed.verified())?;
         let offset = entry.id.offset() + (HEADER_BYTES + entry.packed.meta_bytes()) as u64;

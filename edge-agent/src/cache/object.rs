@@ -1,26 +1,27 @@
 //! Stored objects: a response head, made ready for sending, and a body that is never copied again.
 
 mod allocation;
+mod arena;
 pub mod encoded;
 mod head;
-mod ledger;
 mod text;
 mod usual;
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use self::allocation::{ARC_BYTES, allocated};
+use self::{
+    allocation::{ARC_BYTES, allocated},
+    arena::PIECE_BYTES,
+};
 pub use self::{
+    arena::Arena,
     head::{Head, Unpacked},
-    ledger::Ledger,
 };
 
-/// Larger bodies are kept in pieces of this size: few enough to hand over quickly, small enough to find memory for.
-const SEGMENT_BYTES: usize = 4 << 20;
 /// Bodies up to this size are plain memory of the object itself, without the counters that a piece handed out by itself needs.
-const SMALL_BYTES_MAX: usize = 64 << 10;
+pub(super) const SMALL_BYTES_MAX: usize = 64 << 10;
 /// What the tables of the memory tier keep for each key: a place in the cache and one in the expiry index, by
 /// the sizes of their entries (48 and 16 bytes, and the slack of the tables).
 const PLACE_BYTES: u64 = 80;
@@ -40,32 +41,52 @@ impl Object {
     /// connection's read buffer and would keep the whole of it alive.
     #[must_use]
     pub fn new<'c>(head: Head, chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Self {
-        Self::counted(head, chunks, bytes, &Ledger::default())
+        Self::kept_in(&Arena::default(), head, chunks, bytes)
     }
 
-    /// The same, with the memory of a large body entered in a ledger for as long as anybody holds it.
+    /// The same, with a large body in an arena.
     #[must_use]
-    pub fn counted<'c>(
+    pub fn kept_in<'c>(
+        arena: &Arena,
         head: Head,
         chunks: impl IntoIterator<Item = &'c Bytes>,
         bytes: u64,
-        ledger: &Ledger,
     ) -> Self {
         if bytes > SMALL_BYTES_MAX as u64 {
-            return Self { head: head.with_large(segments(chunks, bytes, ledger)), small: Box::default() };
+            return Self { head: head.with_large(arena.keep(chunks)), small: Box::default() };
         }
         let mut body = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
         chunks.into_iter().for_each(|chunk| body.extend_from_slice(chunk));
         Self::small(head, &body)
     }
 
-    /// The same of a body that is in memory of its own already, of no more than a piece; a large one is not copied.
+    /// The same of a body that is in memory of its own already, of no more than a piece; a large one is not copied, but counted by
+    /// the arena.
     #[must_use]
-    pub(super) fn of_piece(head: Head, body: Bytes, ledger: &Ledger) -> Self {
+    pub(super) fn of_piece(head: Head, body: Bytes, arena: &Arena) -> Self {
         if body.len() > SMALL_BYTES_MAX {
-            return Self { head: head.with_large([ledger.enter(body)].into()), small: Box::default() };
+            return Self { head: head.with_large([arena.enter(body)].into()), small: Box::default() };
         }
         Self::small(head, &body)
+    }
+
+    /// The same with its body in the arena, if it is large and not there.
+    #[must_use]
+    pub(super) fn moved_to(self: Arc<Self>, arena: &Arena) -> Arc<Self> {
+        let large = self.head.large();
+        match large.first() {
+            Some(piece) if arena.find(piece).is_none() => {
+                let head = self.head.clone().with_large(arena.keep(large));
+                Arc::new(Self { head, small: Box::default() })
+            }
+            _ => self,
+        }
+    }
+
+    /// A head whose body is elsewhere.
+    #[must_use]
+    pub(super) fn without_body(head: Head) -> Self {
+        Self { head, small: Box::default() }
     }
 
     /// A small body has memory of its own unless the sizes that the allocator has make it cheaper to put it to the head.
@@ -98,7 +119,7 @@ impl Object {
         self.head.blocks().map_or_else(|| self.body_bytes(), |blocks| blocks.length)
     }
 
-    /// Bytes of a large body that are kept here: those that a ledger may count.
+    /// Bytes of a large body that are kept here: those that an arena may count.
     pub(super) fn large_bytes(&self) -> u64 {
         self.head.large().iter().map(|piece| piece.len() as u64).sum()
     }
@@ -122,8 +143,8 @@ impl Object {
             let is_inside = position < self.small_body().len();
             return is_inside.then(|| Bytes::from_owner(SmallBody { object: Arc::clone(self), position }));
         }
-        let segment = large.get(position / SEGMENT_BYTES)?;
-        let offset = position % SEGMENT_BYTES;
+        let segment = large.get(position / PIECE_BYTES)?;
+        let offset = position % PIECE_BYTES;
         (offset < segment.len()).then(|| segment.slice(offset..))
     }
 
@@ -148,30 +169,6 @@ impl AsRef<[u8]> for SmallBody {
     }
 }
 
-fn segments<'c>(chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64, ledger: &Ledger) -> Box<[Bytes]> {
-    let mut segments = Vec::new();
-    let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
-    let mut current = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
-    for chunk in chunks {
-        let mut chunk = &chunk[..];
-        while !chunk.is_empty() {
-            let room = SEGMENT_BYTES - current.len();
-            let (now, later) = chunk.split_at(chunk.len().min(room));
-            current.extend_from_slice(now);
-            left = left.saturating_sub(now.len());
-            chunk = later;
-            if current.len() == SEGMENT_BYTES {
-                let next = BytesMut::with_capacity(left.min(SEGMENT_BYTES));
-                segments.push(ledger.enter(std::mem::replace(&mut current, next).freeze()));
-            }
-        }
-    }
-    if !current.is_empty() {
-        segments.push(ledger.enter(current.freeze()));
-    }
-    segments.into()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -185,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_gathered_into_segments() {
+    fn chunks_are_gathered_into_pieces() {
         let chunks: Vec<Bytes> = (0..10u8).map(|i| Bytes::from(vec![i; 1 << 20])).collect();
         let object = object(&chunks);
         assert_eq!(object.body_bytes(), 10 << 20);

@@ -21,12 +21,12 @@ use super::{
     Cache,
     blocks::{BLOCK_BYTES, Blocks},
     disk::{
-        BODY_BYTES_MAX, Disk, DiskConfig, Located, META_BYTES_MAX, Name, OpenError, Part, ReadError, Record,
-        Seed,
+        BODY_BYTES_MAX, Disk, DiskConfig, FileBody, Located, META_BYTES_MAX, Name, OpenError, Part,
+        ReadError, Record, Seed,
     },
     invalidation::Invalidations,
     memory::{Change, Evicted},
-    object::{Ledger, Object, encoded},
+    object::{Arena, Head, Object, SMALL_BYTES_MAX, encoded},
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -49,6 +49,16 @@ impl DiskTier {
         kept.map_err(|source| OpenError::Io { path, source })?;
         Ok(Self { disk, invalidations })
     }
+}
+
+/// What only the disk has.
+#[derive(Debug)]
+pub struct OnDisk {
+    /// The head, and the body if it is small.
+    pub object: Arc<Object>,
+    /// A large body.
+    pub body: Option<FileBody>,
+    located: Located,
 }
 
 /// The tag of a response that does not vary.
@@ -150,8 +160,9 @@ impl Cache {
         let located = *disk.find(name(disk, &block_key)).first()?;
         let record = read(disk, &located).await.ok()?;
         disk.touch(&located);
-        let block = object_of(&record, &block_key, &self.ledger, now)?;
+        let mut block = object_of(&record, &block_key, &self.arena, now)?;
         if blocks.length <= self.limits.memory_bytes / PROMOTED_FRACTION {
+            block = block.moved_to(&self.arena);
             let change = self.memory.insert_block(block_key, Arc::clone(&block));
             demote(disk, &change.evicted, now);
         }
@@ -246,6 +257,38 @@ impl Cache {
         true
     }
 
+    /// What the disk alone has under a key, read without ever waiting, to be sent from there. Nothing if it varies, is kept in blocks, is
+    /// not in the page cache, or is asked for so often that it should be in memory: all that is for [`Cache::load`].
+    #[must_use]
+    pub fn on_disk(&self, key: &[u8], now: Timestamp) -> Option<OnDisk> {
+        let disk = self.disk.as_ref()?;
+        let name = name(disk, key);
+        let &[located] = &disk.find(name)[..] else { return None };
+        let is_large = located.body_bytes() > SMALL_BYTES_MAX;
+        if located.tag() != PLAIN || self.promotion.is_due(name.0[0], located.body_bytes()) {
+            return None;
+        }
+        let part = if is_large { Part::Meta } else { Part::Whole };
+        let record = disk.read_resident(&located, part).ok()?;
+        let body = is_large.then(|| disk.body(&located).filter(FileBody::is_resident));
+        let body = match body {
+            Some(body) => Some(body?),
+            None => None,
+        };
+        let head = head_of(&record, located.body_bytes(), key, now)?;
+        let object = match is_large {
+            true => Object::without_body(head),
+            false => Object::of_piece(head, record.body, &self.arena),
+        };
+        object.head.blocks().is_none().then(|| OnDisk { object: Arc::new(object), body, located })
+    }
+
+    /// Counts that a viewer is answered from disk. False if what was found there has been removed meanwhile, and must not be used.
+    #[must_use]
+    pub fn answers_from_disk(&self, found: &OnDisk) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.touch_for_viewer(&found.located))
+    }
+
     /// Puts what was read into memory.
     fn take_up(&self, disk: &Disk, name: Name, key: &[u8], read: &[(Located, Record)], now: Timestamp) {
         // What was removed while it was read is not to come back.
@@ -253,13 +296,13 @@ impl Cache {
         let is_there = |located: &Located| still_there.iter().any(|record| record.id() == located.id());
         let still = read.iter().filter(|(located, _)| is_there(located));
         let mut objects: Vec<_> = still
-            .filter_map(|(located, record)| Some((located, object_of(record, key, &self.ledger, now)?)))
+            .filter_map(|(located, record)| Some((located, object_of(record, key, &self.arena, now)?)))
             .collect();
         // So that of two that exclude each other the later one wins.
         objects.sort_by_key(|(_, object)| object.head.timing().request);
         for (located, object) in objects {
-            disk.touch(located);
-            let change = self.memory.insert(key.into(), object, now);
+            let _ = disk.touch(located);
+            let change = self.memory.insert(key.into(), object.moved_to(&self.arena), now);
             demote(disk, &change.evicted, now);
         }
     }
@@ -296,7 +339,7 @@ fn demote(disk: &Disk, evicted: &[Evicted], now: Timestamp) {
         for object in variants.as_slice() {
             let tag = tag(object);
             match records.iter().find(|record| record.tag() == tag) {
-                Some(record) if *was_used => disk.touch(record),
+                Some(record) if *was_used => _ = disk.touch(record),
                 Some(_) => {}
                 // What is not kept is counted by the disk.
                 None => _ = write(disk, (name, tag), key, object, now),
@@ -348,18 +391,23 @@ fn write(disk: &Disk, (name, tag): (Name, u64), key: &[u8], object: &Arc<Object>
     disk.write(Record { name, tag, kept_until, meta: Bytes::from(meta), body }).is_ok()
 }
 
-/// The object in a record, if it is of this key.
-fn object_of(record: &Record, key: &[u8], ledger: &Ledger, now: Timestamp) -> Option<Arc<Object>> {
+/// The head in a record whose body has so many bytes, if it is of this key.
+fn head_of(record: &Record, body_bytes: usize, key: &[u8], now: Timestamp) -> Option<Head> {
     let (written_key, head) = encoded::decode(&record.meta)
         .inspect_err(|error| tracing::warn!(%error, "a record of the disk cache is of no use"))
         .ok()?;
-    let length = record.body.len() as u64;
+    let length = body_bytes as u64;
     let is_whole = match head.status() {
         _ if head.blocks().is_some() => length == 0,
         StatusCode::NO_CONTENT => length == 0,
         _ => head.content_length() == Some(length),
     };
     let is_of_the_future = head.timing().response > now.after(FUTURE_MAX);
-    (*written_key == *key && is_whole && !is_of_the_future)
-        .then(|| Arc::new(Object::of_piece(head, record.body.clone(), ledger)))
+    (*written_key == *key && is_whole && !is_of_the_future).then_some(head)
+}
+
+/// The object in a record, if it is of this key.
+fn object_of(record: &Record, key: &[u8], arena: &Arena, now: Timestamp) -> Option<Arc<Object>> {
+    let head = head_of(record, record.body.len(), key, now)?;
+    Some(Arc::new(Object::of_piece(head, record.body.clone(), arena)))
 }

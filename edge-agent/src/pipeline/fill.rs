@@ -343,11 +343,11 @@ impl Worker {
         };
         let head = stored_head(head, bytes);
         let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
-            let ledger = self.cache.ledger.clone();
-            let gather = move || Object::counted(head, &chunks, bytes, &ledger);
+            let arena = self.cache.arena.clone();
+            let gather = move || Object::kept_in(&arena, head, &chunks, bytes);
             self.background.spawn_blocking(gather).await.ok()
         } else {
-            Some(Object::counted(head, &chunks, bytes, &self.cache.ledger))
+            Some(Object::kept_in(&self.cache.arena, head, &chunks, bytes))
         };
         if let Some(object) = gathered.map(Arc::new) {
             self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());

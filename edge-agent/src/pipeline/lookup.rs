@@ -62,9 +62,21 @@ pub(super) fn look(
     directives: &RequestDirectives,
     headers: &HeaderMap,
 ) -> Found {
+    let memory = &grounds.cache.memory;
+    let stored = if grounds.counts_as_use { memory.get(key) } else { memory.peek(key) };
+    stored.map_or_else(Found::default, |variants| judge(grounds, key, uri, directives, headers, variants))
+}
+
+/// What is to be thought of what was found.
+pub(super) fn judge(
+    grounds: Grounds<'_>,
+    key: &[u8],
+    uri: UriPart,
+    directives: &RequestDirectives,
+    headers: &HeaderMap,
+    variants: Variants,
+) -> Found {
     let Grounds { cache, now, .. } = grounds;
-    let stored = if grounds.counts_as_use { cache.memory.get(key) } else { cache.memory.peek(key) };
-    let Some(variants) = stored else { return Found::default() };
     let fitting = variants.as_slice().iter().position(|object| object.head.answers(headers));
     let selected = fitting.map(|index| {
         let head = &variants.as_slice()[index].head;

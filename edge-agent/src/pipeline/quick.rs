@@ -8,17 +8,28 @@ use http::{HeaderMap, Method, header};
 
 use super::{Worker, consider::goes_past_cache, lookup};
 use crate::{
-    cache::{cache_control::RequestDirectives, key, object::Object},
+    cache::{
+        cache_control::RequestDirectives, disk::FileBody, key, object::Object, tiers::OnDisk,
+        variants::Variants,
+    },
     viewer::{
         cache_status::{Handling, integer, ttl},
         http1::Plain,
     },
 };
 
+/// The body of an answer, of which there is none if it is neither here nor there.
+pub(crate) struct Quick {
+    /// The object, and its body if it is in memory.
+    pub(crate) object: Arc<Object>,
+    /// A body that is on disk.
+    pub(crate) on_disk: Option<FileBody>,
+}
+
 impl Worker {
-    /// Writes the head of the answer to `head`, down to the empty line, and returns the object whose body follows. `None`, and
-    /// nothing written or counted, if the request is not answered so simply.
-    pub(crate) fn quick(&self, plain: &Plain<'_>, head: &mut Vec<u8>) -> Option<Arc<Object>> {
+    /// Writes the head of the answer to `head`, down to the empty line, and returns the body that follows. `None`, and nothing written
+    /// or counted, if the request is not answered so simply.
+    pub(crate) fn quick(&self, plain: &Plain<'_>, head: &mut Vec<u8>) -> Option<Quick> {
         let table = self.routing.current();
         let target = &plain.target;
         let distribution = table.distribution(&target.host).filter(|distribution| distribution.enabled)?;
@@ -35,7 +46,14 @@ impl Worker {
         let uri = key::write_uri(&mut key, &distribution.id, policy, path, query.as_deref(), &target.host);
         let now = self.clock.now();
         let nothing_asked = RequestDirectives::default();
-        let found = lookup::look(self.grounds(now), &key, uri, &nothing_asked, &nothing);
+        let grounds = self.grounds(now);
+        let mut found = lookup::look(grounds, &key, uri, &nothing_asked, &nothing);
+        let mut on_disk: Option<OnDisk> = None;
+        if found.all().is_empty() {
+            let stored = on_disk.insert(self.cache.on_disk(&key, now)?);
+            let variants = Variants::One(Arc::clone(&stored.object));
+            found = lookup::judge(grounds, &key, uri, &nothing_asked, &nothing, variants);
+        }
         let (object, None) = found.usable()? else { return None };
         if object.head.blocks().is_some() {
             return None;
@@ -44,12 +62,17 @@ impl Worker {
         if found.all().iter().any(|stored| stored.head.vary().is_some()) {
             return None;
         }
+        if on_disk.as_ref().is_some_and(|stored| !self.cache.answers_from_disk(stored)) {
+            return None;
+        }
+        let on_disk = on_disk.and_then(|stored| stored.body);
+        let in_file = on_disk.as_ref().map_or(0, |body| body.length as u64);
         self.metrics.requests.add(1);
         self.metrics.hits.add(1);
         self.metrics.quick_hits.add(1);
         let handling = Handling::hit(ttl(&object.head, now));
         self.metrics.results[handling.result().index()].add(1);
-        self.metrics.viewer_bytes_sent.add(object.body_bytes());
+        self.metrics.viewer_bytes_sent.add(object.body_bytes() + in_file);
 
         let put = &mut |bytes: &[u8]| head.extend_from_slice(bytes);
         put(object.head.text());
@@ -60,7 +83,7 @@ impl Worker {
         put(b"\r\nx-headland-id: ");
         put(&self.ids.next_text());
         put(b"\r\n\r\n");
-        Some(Arc::clone(object))
+        Some(Quick { object: Arc::clone(object), on_disk })
     }
 }
 

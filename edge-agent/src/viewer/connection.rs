@@ -2,21 +2,22 @@
 //!
 //! Time is kept in ticks of about a second that a watchdog per worker counts: a hit costs no timer and no look at the clock.
 
+mod io;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     future::Future,
-    io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use hyper::rt::{Executor, Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
-use tokio::{io::Interest, net::TcpStream, task::AbortHandle};
+use hyper::rt::Executor;
+use tokio::{net::TcpStream, task::AbortHandle};
+
+pub(crate) use self::io::ViewerIo;
 
 /// Length of a tick.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -205,150 +206,6 @@ struct Departure {
 impl Drop for Departure {
     fn drop(&mut self) {
         self.connections.open.borrow_mut().remove(&self.id);
-    }
-}
-
-/// A viewer's socket that notes when bytes go through.
-pub(crate) struct ViewerIo {
-    stream: TokioIo<TcpStream>,
-    state: Rc<ConnectionState>,
-}
-
-impl ViewerIo {
-    pub(crate) fn new(stream: TcpStream, state: Rc<ConnectionState>) -> Self {
-        Self { stream: TokioIo::new(stream), state }
-    }
-
-    /// Reads to the front of `bytes`; returns how many came, and none at the end. What plain hits are read with: the same as
-    /// [`Read`], without what the C library adds to a call.
-    pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
-        let stream = self.stream.inner();
-        let came = loop {
-            ready!(stream.poll_read_ready(cx))?;
-            let room = bytes.len();
-            let call = || rustix::net::recv(stream, &mut *bytes, RecvFlags::empty()).map(|(came, _)| came);
-            if let Some(result) = once_ready(stream, Interest::READABLE, room, call) {
-                break result?;
-            }
-        };
-        self.note_read();
-        Poll::Ready(Ok(came))
-    }
-
-    /// Sends these pieces as far as they are taken; returns how many bytes were. The same as [`Write`] in this as well.
-    pub(crate) fn poll_give(
-        &mut self,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = self.poll_send(cx, pieces);
-        self.note_write(result)
-    }
-
-    fn poll_send(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let stream = self.stream.inner();
-        let bytes = pieces.iter().map(|piece| piece.len()).sum();
-        loop {
-            ready!(stream.poll_write_ready(cx))?;
-            let call = || match pieces {
-                [piece] => rustix::net::send(stream, piece, SendFlags::NOSIGNAL),
-                _ => {
-                    let nothing = &mut SendAncillaryBuffer::default();
-                    rustix::net::sendmsg(stream, pieces, nothing, SendFlags::NOSIGNAL)
-                }
-            };
-            if let Some(result) = once_ready(stream, Interest::WRITABLE, bytes, call) {
-                return Poll::Ready(result);
-            }
-        }
-    }
-
-    fn note_read(&self) {
-        let tick = self.state.tick.get();
-        self.state.last_io.set(tick);
-        if self.state.unanswered_since.get() == 0 && !self.state.http2.get() {
-            self.state.unanswered_since.set(tick);
-        }
-    }
-
-    fn note_write(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let (state, tick) = (&self.state, self.state.tick.get());
-        if result.is_ready() {
-            state.last_io.set(tick);
-            state.stuck_since.set(0);
-            state.unanswered_since.set(0);
-        } else if state.stuck_since.get() == 0 {
-            state.stuck_since.set(tick);
-        }
-        result
-    }
-}
-
-/// Does a call on a socket that is thought to be ready for it; `None` if it is not. A call that moves fewer bytes than it could is
-/// taken for the last before it is no longer ready, as tokio takes it: so nothing is asked of the kernel in vain.
-fn once_ready(
-    stream: &TcpStream,
-    interest: Interest,
-    bytes_max: usize,
-    call: impl FnOnce() -> rustix::io::Result<usize>,
-) -> Option<io::Result<usize>> {
-    let mut moved = None;
-    let result = stream.try_io(interest, || {
-        let bytes = call()?;
-        moved = Some(bytes);
-        if bytes > 0 && bytes < bytes_max { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-    });
-    match (moved, result) {
-        (Some(bytes), _) => Some(Ok(bytes)),
-        (None, Err(error))
-            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
-        {
-            None
-        }
-        (None, Err(error)) => Some(Err(error)),
-        (None, Ok(())) => None,
-    }
-}
-
-impl Read for ViewerIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if result.is_ready() {
-            self.note_read();
-        }
-        result
-    }
-}
-
-impl Write for ViewerIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note_write(result)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note_write(result)
     }
 }
 

@@ -139,8 +139,8 @@ impl Http1 {
             Received::Plain(plain, length) => {
                 let mut head = self.requests.buffers.head.take();
                 match self.requests.worker.quick(&plain, &mut head) {
-                    Some(object) => {
-                        self.stage = Stage::Sending(Sending::new(head, object));
+                    Some(answer) => {
+                        self.stage = Stage::Sending(Sending::new(head, answer));
                         return length;
                     }
                     None => self.requests.buffers.put_back(head),

@@ -253,7 +253,7 @@ impl Protocols {
         let Some(http2) = connection::speaks_http2(&stream).await else {
             return;
         };
-        let io = ViewerIo::new(stream, Rc::clone(&state));
+        let io = ViewerIo::new(stream, Rc::clone(&state), worker.arena().clone());
         let buffers = Rc::clone(&self.buffers);
         let requests = Requests { worker, address, state: Rc::clone(&state), buffers };
         // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.

@@ -8,7 +8,7 @@ use crate::disk::faults::{NAMESPACE, in_shell};
 use crate::support::{
     edge::{ALL_METHODS, Edge, Options, behavior, config, policy},
     origin::{Origin, response},
-    viewer::{Response, get},
+    viewer::{Response, Viewer, get},
 };
 
 fn options(dir: &Path) -> Options {
@@ -91,6 +91,82 @@ fn what_memory_has_no_room_for_comes_from_disk() {
         assert!(is_hit(&again) && again.text() == body, "{i}: {:?}", again.header("cache-status"));
     }
     assert_eq!(origin.requests(), 100);
+}
+
+/// Every byte says where in which object it is.
+fn numbered(bytes: usize) -> String {
+    (0..bytes).map(|at| char::from(b'a' + ((at * 7 + at / 251 + bytes) % 26) as u8)).collect()
+}
+
+/// Small ones are read, and large ones are sent by the kernel; neither drives out what memory has.
+#[test]
+fn what_goes_round_is_sent_from_disk_and_what_comes_again_soon_from_memory() {
+    let dir = tempfile::tempdir().expect("directory");
+    let origin = Origin::start(|request, stream| {
+        let bytes = request.path()[1..].parse().unwrap_or(0);
+        let fresh = "cache-control: max-age=600\r\netag: \"a\"";
+        stream.write_all(response("200 OK", fresh, &numbered(bytes)).as_bytes()).is_ok()
+    });
+    let mut config = config(origin.address);
+    behavior(&mut config).allowed_methods = ALL_METHODS.map(String::from).to_vec();
+    let options = Options { memory_bytes: 8 << 20, object_bytes_max: 4 << 20, ..options(dir.path()) };
+    let edge = start(config, options);
+    let disk = edge.shared.cache.disk.clone().expect("a disk tier");
+    let mut viewer = Viewer::connect(edge.address);
+    let sizes: Vec<usize> =
+        (0..150).map(|i| [70_000, 20_000, 300_000][i % 3] + i).chain([1 << 20, 1]).collect();
+    for bytes in &sizes {
+        assert_eq!(viewer.request("GET", &format!("/{bytes}"), &[]).text(), numbered(*bytes));
+        settled(&edge);
+    }
+    // A viewer has its answer before it is stored.
+    while disk.figures().records < sizes.len() as u64 {
+        std::thread::yield_now();
+    }
+    let in_memory = edge.shared.cache.memory.objects();
+    assert!(in_memory < 100, "{in_memory}");
+    for round in 1..=3 {
+        for bytes in &sizes {
+            let again = viewer.request("GET", &format!("/{bytes}"), &[]);
+            assert!(is_hit(&again) && again.text() == numbered(*bytes), "{bytes} in round {round}");
+            assert_eq!(again.header("content-length"), Some(&*bytes.to_string()));
+        }
+    }
+    assert_eq!(origin.requests(), sizes.len());
+    // Otherwise everything is read by the threads for that, and brought to memory.
+    if tells_what_is_resident(dir.path()) {
+        // The system may have needed a page for something else.
+        let quick = edge.shared.metrics.quick_hits();
+        assert!(quick > 3 * sizes.len() as u64 - 20, "{quick}");
+        assert!(edge.shared.cache.memory.objects() < in_memory + 20, "little has come to memory");
+        assert!(disk.figures().hits > 100, "{:?}", disk.figures());
+    }
+    // Again and again: memory has it soon, and the disk is not asked any more.
+    let (path, whole) = (format!("/{}", sizes[2]), numbered(sizes[2]));
+    (0..3).for_each(|_| assert_eq!(viewer.request("GET", &path, &[]).text(), whole));
+    let asked = disk.figures().hits;
+    (0..3).for_each(|_| assert_eq!(viewer.request("GET", &path, &[]).text(), whole));
+    assert_eq!(disk.figures().hits, asked);
+
+    // What an unsafe request has changed is not sent from there, and neither is what has expired.
+    let before = origin.requests();
+    viewer.send("POST", &format!("/{}", sizes[5]), &[], b"");
+    assert_eq!(viewer.response(false).status, 200);
+    assert!(!is_hit(&viewer.request("GET", &format!("/{}", sizes[5]), &[])));
+    assert_eq!(origin.requests(), before + 2);
+    edge.clock.advance(Duration::from_secs(601));
+    assert!(!is_hit(&viewer.request("GET", &format!("/{}", sizes[8]), &[])));
+    assert_eq!(origin.requests(), before + 3);
+}
+
+/// Whether the file system can tell what is in the page cache.
+fn tells_what_is_resident(dir: &Path) -> bool {
+    let path = dir.join("probe");
+    std::fs::write(&path, "x").expect("write");
+    let file = std::fs::File::open(path).expect("open");
+    let mut byte = [0];
+    let parts = &mut [std::io::IoSliceMut::new(&mut byte)];
+    rustix::io::preadv2(file, parts, 0, rustix::io::ReadWriteFlags::NOWAIT).is_ok()
 }
 
 #[test]

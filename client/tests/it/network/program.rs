@@ -5,9 +5,15 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     net::{SocketAddr, TcpListener},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use super::{viewer, wait::until};
@@ -87,12 +93,17 @@ impl Program {
         until(&what, || std::future::ready(self.child.try_wait().expect("its state"))).await
     }
 
-    /// Most memory it ever had, in bytes.
-    pub(crate) fn memory_max(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
-        kilobytes << 10
+    /// Watches how much memory it has, until it ends.
+    pub(crate) fn watch_memory(&self) -> MemoryWatch {
+        let (most, process) = (Arc::new(AtomicU64::new(0)), format!("/proc/{}", self.child.id()));
+        let seen = Arc::clone(&most);
+        thread::spawn(move || {
+            while let Some(now) = memory(&process) {
+                seen.fetch_max(now, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        MemoryWatch(most)
     }
 
     /// The end of what it wrote.
@@ -101,6 +112,32 @@ impl Program {
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
+}
+
+/// The most memory that a program was seen to have.
+pub(crate) struct MemoryWatch(Arc<AtomicU64>);
+
+impl MemoryWatch {
+    /// In bytes.
+    pub(crate) fn most(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that a process has now: of its own, and in files without a name in memory. Nothing when it has ended.
+fn memory(process: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("{process}/status")).ok()?;
+    let kilobytes = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches("kB").trim().parse().ok()
+    };
+    let own = (kilobytes("RssAnon:")? + kilobytes("RssFile:")?) << 10;
+    let in_memory = fs::read_dir(format!("{process}/fd")).ok()?.filter_map(|file| {
+        let path = file.ok()?.path();
+        let is_in_memory = fs::read_link(&path).ok()?.to_str()?.starts_with("/memfd:");
+        is_in_memory.then(|| fs::metadata(&path).ok()).flatten()
+    });
+    Some(own + in_memory.map(|file| file.blocks() * 512).sum::<u64>())
 }
 
 impl Drop for Program {

@@ -196,7 +196,7 @@ impl Writer {
         if let Some(loading) = &mut self.loading {
             loading.has_dropped = true;
         }
-        self.store.segments.write().remove(&id);
+        self.store.give_up(id);
         self.policy.gone(id);
         self.graves.forget(id);
         self.unburied.retain(|dead| dead.segment != id);

@@ -5,7 +5,7 @@ use std::{
     fmt, io,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
@@ -55,6 +55,8 @@ pub(super) struct Store {
     pub(super) clock: Clock,
     pub(super) index: Index,
     pub(super) segments: RwLock<HashMap<u32, Arc<Segment>>>,
+    /// Segments that have lost their name and may still be held.
+    pub(super) given_up: Mutex<Vec<Weak<Segment>>>,
     pub(super) queue: Queue,
     pub(super) buffers: Arc<Buffers>,
     pub(super) counters: Counters,
@@ -116,6 +118,20 @@ impl Store {
 
     pub(super) fn segment(&self, id: u32) -> Option<Arc<Segment>> {
         self.segments.read().get(&id).cloned()
+    }
+
+    /// Lets go of a segment that has lost its name.
+    pub(super) fn give_up(&self, id: u32) {
+        if let Some(segment) = self.segments.write().remove(&id) {
+            self.given_up.lock().push(Arc::downgrade(&segment));
+        }
+    }
+
+    /// Bytes of segments that have lost their name and are still held.
+    pub(super) fn held_bytes(&self) -> u64 {
+        let mut given_up = self.given_up.lock();
+        given_up.retain(|segment| segment.strong_count() > 0);
+        given_up.len() as u64 * self.segment_bytes
     }
 
     fn read_bytes(&self, segment: &Segment, offset: u64, length: usize, wait: Wait) -> io::Result<Bytes> {

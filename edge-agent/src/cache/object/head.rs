@@ -5,7 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use super::{allocation::allocated, text, usual::Usual};
+use super::{
+    allocation::{allocated, in_pages},
+    text,
+    usual::Usual,
+};
 use crate::{
     cache::{
         blocks::Blocks,
@@ -39,8 +43,8 @@ pub struct Head {
     seldom: Option<Box<Seldom>>,
 }
 
-/// What the counter of those who read a piece costs. It has none before the first.
-const PIECE_COUNTER_BYTES: u64 = 32;
+/// What knows where a piece is, and counts those who read it, costs.
+const PIECE_COUNTER_BYTES: u64 = 48;
 
 /// What few objects have.
 #[derive(Debug, Clone, Default)]
@@ -310,7 +314,7 @@ impl Head {
         let seldom = self.seldom.as_ref().map_or(0, |seldom| {
             let vary = seldom.vary.as_ref().map_or(0, |vary| vary.pieces().map(allocated).sum::<u64>());
             let terms = seldom.terms.as_ref().map_or(0, |terms| allocated(size_of_val(&**terms)));
-            let pieces = seldom.large.iter().map(|piece| allocated(piece.len()) + PIECE_COUNTER_BYTES);
+            let pieces = seldom.large.iter().map(|piece| in_pages(piece.len()) + PIECE_COUNTER_BYTES);
             let large = allocated(size_of_val(&*seldom.large)) + pieces.sum::<u64>();
             allocated(size_of::<Seldom>()) + vary + groups(&seldom.groups) + terms + large
         });

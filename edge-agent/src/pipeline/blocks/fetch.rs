@@ -149,7 +149,7 @@ impl Worker {
         let Some((chunks, bytes)) = body.complete() else { return };
         let now = self.clock.now();
         let head = blocks::head_of_block(source.head(), bytes, now);
-        let block = Arc::new(Object::counted(head, &chunks, bytes, &self.cache.ledger));
+        let block = Arc::new(Object::kept_in(&self.cache.arena, head, &chunks, bytes));
         self.cache.insert_block(&source.key, source.blocks, index, &block, now);
         body.settle(block);
     }

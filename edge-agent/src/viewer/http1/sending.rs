@@ -2,11 +2,16 @@
 
 use std::{
     io::{self, IoSlice},
+    os::fd::AsFd as _,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use crate::{cache::object::Object, viewer::connection::ViewerIo};
+use crate::{
+    cache::{disk::FileBody, object::Object},
+    pipeline::Quick,
+    viewer::connection::ViewerIo,
+};
 
 /// Bodies up to this size are copied behind the head: that costs less than telling the kernel of two places.
 const COPIED_BYTES_MAX: u64 = 8 << 10;
@@ -19,19 +24,30 @@ pub(crate) struct Sending {
     head: Vec<u8>,
     /// Bytes of `head` that were sent.
     head_sent: usize,
-    /// The object whose body follows.
-    object: Option<Arc<Object>>,
-    /// Bytes of the body that were sent.
+    /// What follows.
+    body: Following,
+    /// Bytes of it that were sent.
     body_sent: u64,
 }
 
+/// The body behind a head.
+enum Following {
+    Nothing,
+    Stored(Arc<Object>),
+    OnDisk(FileBody),
+}
+
 impl Sending {
-    pub(crate) fn new(mut head: Vec<u8>, object: Arc<Object>) -> Self {
-        let copied = object.body_bytes() <= COPIED_BYTES_MAX;
-        if copied {
-            object.body().for_each(|piece| head.extend_from_slice(piece));
-        }
-        Self { head, head_sent: 0, object: Some(object).filter(|_| !copied), body_sent: 0 }
+    pub(crate) fn new(mut head: Vec<u8>, Quick { object, on_disk }: Quick) -> Self {
+        let body = match on_disk {
+            Some(body) => Following::OnDisk(body),
+            None if object.body_bytes() > COPIED_BYTES_MAX => Following::Stored(object),
+            None => {
+                object.body().for_each(|piece| head.extend_from_slice(piece));
+                Following::Nothing
+            }
+        };
+        Self { head, head_sent: 0, body, body_sent: 0 }
     }
 
     /// The buffer of the head, for the next.
@@ -43,11 +59,12 @@ impl Sending {
     pub(crate) fn poll(&mut self, io: &mut ViewerIo, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let head = &self.head[self.head_sent..];
-            let sent = match &self.object {
-                None if head.is_empty() => return Poll::Ready(Ok(())),
-                None => ready!(io.poll_give(cx, &[IoSlice::new(head)]))?,
-                Some(object) if self.body_sent == object.body_bytes() => return Poll::Ready(Ok(())),
-                Some(object) => {
+            if head.is_empty() && self.body_sent == self.body.bytes() {
+                return Poll::Ready(Ok(()));
+            }
+            let sent = match &self.body {
+                Following::Nothing => ready!(io.poll_give(cx, &[IoSlice::new(head)]))?,
+                Following::Stored(object) => {
                     let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
                     let unsent = Some(head).filter(|head| !head.is_empty()).into_iter();
                     let unsent = unsent.chain(rest(object, self.body_sent));
@@ -58,6 +75,11 @@ impl Sending {
                     }
                     ready!(io.poll_give(cx, &pieces[..count]))?
                 }
+                Following::OnDisk(FileBody { segment, offset, length }) => {
+                    let sent = usize::try_from(self.body_sent).unwrap_or(usize::MAX);
+                    let (offset, left) = (offset + self.body_sent, length - sent);
+                    ready!(io.poll_give_file(cx, head, segment.as_fd(), offset, left))?
+                }
             };
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -65,6 +87,16 @@ impl Sending {
             let of_head = sent.min(head.len());
             self.head_sent += of_head;
             self.body_sent += (sent - of_head) as u64;
+        }
+    }
+}
+
+impl Following {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Stored(object) => object.body_bytes(),
+            Self::OnDisk(body) => body.length as u64,
         }
     }
 }

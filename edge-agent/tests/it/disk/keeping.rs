@@ -119,6 +119,33 @@ async fn the_oldest_unused_give_way_and_the_used_survive_a_scan() {
     assert!(segments(dir.path()).len() <= 26);
 }
 
+/// Who sends from a file keeps its place on the disk, though it has lost its name: there may not be many of them.
+#[tokio::test]
+async fn what_is_held_stays_readable_and_is_bounded() {
+    let (dir, clock) = (tempdir().unwrap(), clock());
+    let disk = open(config(dir.path(), 64, SEGMENT), &clock).await;
+    let mut held = Vec::new();
+    for n in 0..4000 {
+        disk.write(record(n, 0, 1, 10_000)).unwrap();
+        disk.settled().await;
+        if n % 10 == 0 && n < 1000 {
+            let body = disk.body(&located(&disk, n, 0).expect("found")).expect("verified");
+            held.push((n, body));
+        }
+    }
+    assert!(held.iter().all(|(n, _)| located(&disk, *n, 0).is_none()), "all are given up");
+    for (n, body) in &held {
+        let mut bytes = vec![0; body.length];
+        rustix::io::pread(body.segment.as_fd(), &mut bytes[..], body.offset).unwrap();
+        assert!(bytes == record(*n, 0, 1, 10_000).body, "{n}");
+    }
+    let found = located(&disk, 3999, 0).expect("found");
+    assert!(disk.body(&found).is_none(), "too much is held");
+    assert_eq!(version(&disk, 3999, 0).await, Some(1), "but it can be read");
+    drop(held);
+    assert!(disk.body(&found).is_some());
+}
+
 #[tokio::test]
 async fn what_is_used_above_survives_a_scan_without_being_touched() {
     let (dir, clock) = (tempdir().unwrap(), clock());

@@ -89,7 +89,7 @@ impl World {
                 let found = self.disk.find(name(n));
                 assert!(found.iter().all(|f| tag.is_some_and(|tag| tag != f.tag())), "removed and found");
             }
-            Step::Use { n } => self.disk.find(name(n)).iter().for_each(|found| self.disk.touch(found)),
+            Step::Use { n } => self.disk.find(name(n)).iter().for_each(|found| _ = self.disk.touch(found)),
             Step::Stop => {
                 assert!(self.disk.stop(Duration::from_secs(60)));
                 self.reopen(BTreeSet::new()).await;
