@@ -240,7 +240,7 @@ impl Worker {
             && length <= self.cache.limits().in_blocks_bytes_max()
             && blocks::can_hold(&head, length)
         {
-            let arriving = Arriving { incoming, skip: 0, left: 0, _under_way: under_way };
+            let arriving = Arriving { incoming, skip: 0, left: 0, came: 0, _under_way: under_way };
             let came = (parts.status, bytes, length);
             return self.share_in_blocks(filling, head, all, came, arriving, starter).await;
         }

@@ -199,6 +199,35 @@ fn an_origin_that_always_breaks_off_is_given_up() {
 }
 
 #[test]
+fn an_origin_that_gives_little_at_once_is_asked_again() {
+    let large = Large::start(Manner { gives: Some(100_000), ..Manner::default() });
+    let edge = start(&large, roomy());
+    let part = range(&edge, 3 * MIB, 6 * MIB - 1);
+    assert!(is_part(&part, 1, 3 * MIB, 6 * MIB - 1), "{}", part.body.len());
+    // The first answer shows that blocks will do, and is less than one.
+    let sent = large.sent();
+    assert!(sent <= 3 * MIB + 100_000, "{sent}");
+    assert!(range(&edge, 3 * MIB, 6 * MIB - 1).complete);
+    assert_eq!(large.sent(), sent, "all of it is kept");
+}
+
+#[test]
+fn for_one_who_wants_nothing_stored_no_block_is() {
+    let large = Large::start(Manner::default());
+    let edge = start(&large, roomy());
+    assert!(is_part(&range(&edge, 0, 99), 1, 0, 99));
+    let ask = || get(edge.address, "/large", &["range: bytes=5242880-5242979", "cache-control: no-store"]);
+    assert!(is_part(&ask(), 1, 5 * MIB, 5 * MIB + 99));
+    let sent = large.sent();
+    assert!(is_part(&ask(), 1, 5 * MIB, 5 * MIB + 99));
+    assert!(large.sent() > sent, "it was stored");
+    assert!(is_part(&range(&edge, 5 * MIB, 5 * MIB + 99), 1, 5 * MIB, 5 * MIB + 99));
+    let sent = large.sent();
+    assert!(is_part(&ask(), 1, 5 * MIB, 5 * MIB + 99));
+    assert_eq!(large.sent(), sent, "what others had stored may be used");
+}
+
+#[test]
 fn versions_are_never_mixed() {
     let large = Large::start(Manner { breaks_after: Some(4 * MIB + 9), ..Manner::default() });
     let edge = start(&large, roomy());

@@ -22,7 +22,7 @@ use crate::{
         Fault,
         http::{self as origin_http, UnderWay},
     },
-    pipeline::{Worker, fill::is_definite, freshen::Update, ranged},
+    pipeline::{Worker, fill::is_definite, freshen::Update, lookup, ranged},
 };
 
 /// How often a fetch that broke off is taken up again without having brought another block.
@@ -31,6 +31,8 @@ const RESUMES_MAX: u32 = 3;
 const RESUME_AFTER: Duration = Duration::from_millis(100);
 /// How long until it is looked again whether those who follow a run read what is there.
 const ABOUT_TO_READ: Duration = Duration::from_millis(50);
+/// Bytes that an answer must bring if it is to count as more than a failure.
+const GIVEN_BYTES_MIN: u64 = 16 << 10;
 /// Bytes that are passed over to get to those that are wanted, of an origin that sends more than it was asked for.
 const SKIPPED_BYTES_MAX: u64 = 8 << 20;
 
@@ -41,6 +43,8 @@ pub(in crate::pipeline) struct Arriving {
     pub(in crate::pipeline) skip: u64,
     /// Bytes after them, by what its head says.
     pub(in crate::pipeline) left: u64,
+    /// Bytes of those that have come.
+    pub(in crate::pipeline) came: u64,
     pub(in crate::pipeline) _under_way: UnderWay,
 }
 
@@ -68,6 +72,8 @@ impl Worker {
         let first = conductor.left().start;
         let end = source.blocks.bytes(conductor.left().end - 1).end;
         let start = source.blocks.bytes(first).start;
+        // Of one who wants nothing stored nothing is (RFC 9111 section 5.2.1.5), but what is there already.
+        let is_kept = !lookup::directives(&source.behavior.rules.cache_policy, &source.request).no_store;
         let mut failures = 0;
         while !conductor.left().is_empty() {
             let index = conductor.left().start;
@@ -91,7 +97,7 @@ impl Worker {
                         carried = chunk.split_off(room.min(chunk.len()));
                         position += chunk.len() as u64;
                         // If too much is under way, this block is for those who wait for it, and not kept.
-                        if !self.has_room() {
+                        if !(is_kept && self.has_room()) {
                             body.release();
                         }
                         if !is_taken(&conductor, &body, chunk).await {
@@ -161,11 +167,16 @@ impl Worker {
         arriving: &mut Option<Arriving>,
         wanted: Range<u64>,
     ) -> Result<Bytes, Stopped> {
+        let patience = source.behavior.origin.response_timeout;
+        // Some give less at once than they are asked for. Whoever has given all that it said, and enough to get on, is asked for more.
+        if let Some(mut given) = arriving.take_if(|given| given.left == 0 && given.came >= GIVEN_BYTES_MIN) {
+            // So that the connection can be used again: what follows is the end.
+            let _ = origin_http::next_chunk(&mut given.incoming, patience).await;
+        }
         let current = match arriving {
             Some(current) => current,
             None => arriving.insert(self.ask_for(source, wanted).await?),
         };
-        let patience = source.behavior.origin.response_timeout;
         loop {
             match origin_http::next_chunk(&mut current.incoming, patience).await {
                 Ok(Some(mut chunk)) => {
@@ -175,6 +186,7 @@ impl Worker {
                     // What comes after what it says it has is nothing.
                     chunk.truncate(usize::try_from(current.left).unwrap_or(usize::MAX));
                     current.left -= chunk.len() as u64;
+                    current.came += chunk.len() as u64;
                     if !chunk.is_empty() {
                         return Ok(chunk);
                     }
@@ -225,7 +237,7 @@ impl Worker {
                 }
                 self.renew(source, &response, Timing { request: asked, response: now }, began);
                 let left = bytes.end - wanted.start;
-                Ok(Arriving { incoming: response.into_body(), skip, left, _under_way: under_way })
+                Ok(Arriving { incoming: response.into_body(), skip, left, came: 0, _under_way: under_way })
             }
             _ if is_definite(status) || status == StatusCode::RANGE_NOT_SATISFIABLE => Err(Stopped::Changed),
             _ => Err(Stopped::Refused),

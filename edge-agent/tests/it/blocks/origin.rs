@@ -22,6 +22,8 @@ pub(crate) struct Manner {
     pub(crate) ranges: bool,
     /// Bytes of a body after which it breaks off.
     pub(crate) breaks_after: Option<u64>,
+    /// Bytes that it gives at once of a range, however many are asked for.
+    pub(crate) gives: Option<u64>,
     pub(crate) cache_control: &'static str,
     /// The status of every answer, if it has nothing to give.
     pub(crate) refuses: Option<&'static str>,
@@ -37,6 +39,7 @@ impl Default for Manner {
             validator: "etag: \"v1\"",
             ranges: true,
             breaks_after: None,
+            gives: None,
             cache_control: "max-age=600",
             refuses: None,
             not_modified: None,
@@ -124,7 +127,10 @@ fn answer(
             (None, last) => length - last?.min(length)..length,
         })
     });
-    let (status, content_range, range) = match range {
+    let given = |range: std::ops::Range<u64>| {
+        range.start..range.end.min(manner.gives.map_or(u64::MAX, |gives| range.start + gives))
+    };
+    let (status, content_range, range) = match range.map(given) {
         Some(range) if range.start >= length => {
             return write!(stream, "HTTP/1.1 416 Range Not Satisfiable\r\ncontent-range: bytes */{length}\r\ncontent-length: 0\r\n\r\n").is_ok();
         }
