@@ -11,9 +11,11 @@
 //!
 //! A hit runs through `consider::decide` without waiting for anything and without a task of its own.
 
+mod answer;
 mod blocks;
 pub(crate) mod consider;
 mod debug;
+mod direct;
 mod effects;
 pub(crate) mod fill;
 mod freshen;
@@ -21,6 +23,7 @@ pub(crate) mod lookup;
 mod obtain;
 mod pass;
 mod patience;
+mod pump;
 mod quick;
 mod ranged;
 mod request_id;
@@ -29,14 +32,10 @@ mod respond;
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    convert::Infallible,
     fmt,
-    future::Future,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
 };
 
 use headland_proto::model::{MethodSet, NameSelection};
@@ -45,6 +44,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
+pub(crate) use self::answer::Answer;
 use self::{
     consider::{Act, Decision, Grounds, Looked, Past, Place, Road},
     debug::{Course, Debug},
@@ -149,6 +149,8 @@ pub struct Worker {
     background: Handle,
     ids: RequestIds,
     key: RefCell<Vec<u8>>,
+    /// See [`Worker::found_nothing`].
+    found_nothing: Cell<bool>,
 }
 
 impl fmt::Debug for Worker {
@@ -195,6 +197,8 @@ struct Asking {
     address: IpAddr,
     id: HeaderValue,
     busy: Busy,
+    /// Whether it reads what is written for it, and hyper knows nothing of it.
+    direct: bool,
     /// What it is to be told beside its answer.
     debug: Option<Rc<Debug>>,
     /// The run that brings the first of the blocks that it wants.
@@ -202,11 +206,13 @@ struct Asking {
 }
 
 impl Asking {
-    fn new(request: Request<Incoming>, address: IpAddr, id: HeaderValue, busy: Busy) -> Self {
+    /// Who asks by way of hyper has a body, be it empty.
+    fn new(request: Request<Option<Incoming>>, address: IpAddr, id: HeaderValue, busy: Busy) -> Self {
         let (parts, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then_some(body);
+        let direct = body.is_none();
+        let body = body.filter(|body| !body.is_end_stream());
         let (request, following) = (Request::from_parts(parts, ()), Cell::default());
-        Self { request, body, address, id, busy, debug: None, following }
+        Self { request, body, address, id, busy, direct, debug: None, following }
     }
 }
 
@@ -227,6 +233,7 @@ impl Worker {
             background: shared.background.clone(),
             ids: RequestIds::new(),
             key: RefCell::default(),
+            found_nothing: Cell::default(),
         }
     }
 
@@ -239,13 +246,13 @@ impl Worker {
     ) -> Answer {
         self.metrics.requests.add(1);
         end_to_end::drop_nominated(request.headers_mut());
-        self.answer(request, address, connection, true)
+        self.answer(request.map(Some), address, connection, true)
     }
 
     /// The same, once more if something has been loaded from disk meanwhile.
     fn answer(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
         address: IpAddr,
         connection: &Rc<ConnectionState>,
         may_load: bool,
@@ -257,7 +264,7 @@ impl Worker {
         let mut key = self.key.borrow_mut();
         key.clear();
         let mut course = Course::default();
-        let has_body = !request.body().is_end_stream();
+        let has_body = request.body().as_ref().is_some_and(|body| !body.is_end_stream());
         let grounds = Grounds { may_load, ..self.grounds(now) };
         let decided = consider::decide(grounds, &table, &request, has_body, &mut key, &mut course);
         let debug = course.debug(request.headers(), &key);
@@ -475,35 +482,4 @@ fn told(mut response: Response<ViewerBody>, debug: Option<&Debug>, now: Timestam
         debug.put(response.headers_mut(), now);
     }
     response
-}
-
-/// The answer to a request, as hyper takes it. From the cache it is there already.
-pub(crate) struct Answer(AnswerState);
-
-enum AnswerState {
-    Now(Option<Response<ViewerBody>>),
-    Later(Pin<Box<dyn Future<Output = Response<ViewerBody>>>>),
-}
-
-impl Answer {
-    fn now(response: Response<ViewerBody>) -> Self {
-        Self(AnswerState::Now(Some(response)))
-    }
-
-    fn later(response: impl Future<Output = Response<ViewerBody>> + 'static) -> Self {
-        Self(AnswerState::Later(Box::pin(response)))
-    }
-}
-
-impl Future for Answer {
-    type Output = Result<Response<ViewerBody>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            AnswerState::Now(response) => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
-            AnswerState::Later(response) => response.as_mut().poll(cx).map(Ok),
-        }
-    }
 }

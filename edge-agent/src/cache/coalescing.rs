@@ -49,6 +49,8 @@ pub enum Outcome<F> {
         /// Its body, growing.
         body: Arc<FillBody>,
     },
+    /// The response has come whole and is stored: everybody gets it.
+    Whole(Arc<Object>),
     /// It is stored already: what was there has been validated, or it is kept in blocks, which are on their way. Everybody gets it.
     Stored(Arc<Object>),
     /// The response may not be stored: everybody but the one who started goes to the origin.

@@ -1,16 +1,16 @@
 //! Filling: one fetch from the request to the stored object, with everybody who wants it reading along.
 
-use std::{ops::Range, rc::Rc, sync::Arc, time::Duration};
+use std::{ops::Range, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use tokio::sync::oneshot;
 
 use super::{
     Worker,
     blocks::{Arriving, InBlocks, plain},
     pass::Alone,
+    pump::Pump,
     ranged,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         cache_control::RequestDirectives,
         coalescing::{
             Leader, Outcome,
-            body::{Demand, FillBody, Reader},
+            body::{FillBody, Reader},
         },
         freshness::{self, Timing},
         invalidation::Epoch,
@@ -30,16 +30,13 @@ use crate::{
     origin::{
         Fault,
         breaker::{Breaker, Probe},
-        http::{self as origin_http, Outgoing, UnderWay},
+        http::{Outgoing, UnderWay},
+        response::ResponseBody,
     },
     routing::compile::Behavior,
     viewer::response,
 };
 
-/// Objects larger than this are put together off the worker, which has other viewers to serve.
-const GATHERED_ELSEWHERE_BYTES: u64 = 1 << 20;
-/// How long to wait for those who have been told of a body and have not begun to read.
-const ABOUT_TO_BEGIN: Duration = Duration::from_millis(1);
 /// What asks the origin to validate.
 pub(super) const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
@@ -47,6 +44,8 @@ pub(super) const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::I
 pub(super) enum Begun {
     /// An object under way; `stored` if it is going to be kept.
     Shared { head: Arc<Head>, reader: Reader, stored: bool },
+    /// An object that has come whole and is stored.
+    Whole(Arc<Object>),
     /// What was stored is still good.
     Revalidated { object: Arc<Object>, stored: bool },
     /// An object that is kept in blocks, which are on their way, and the status it came with.
@@ -105,7 +104,7 @@ impl Worker {
         loop {
             let asked = self.clock.now();
             self.metrics.origin_fetches.add(1);
-            let fetched = self.origins.fetch(&filling.behavior.origin, filling.outgoing.repeated()).await;
+            let fetched = self.origins.fetch(&filling.behavior.origin, &mut filling.outgoing).await;
             let now = self.clock.now();
             // It is known now how the origin is, however long the body takes.
             drop(filling.probe.take());
@@ -139,7 +138,7 @@ impl Worker {
     async fn take(
         self: Rc<Self>,
         filling: Filling,
-        response: Response<Incoming>,
+        response: Response<ResponseBody>,
         under_way: UnderWay,
         timing: Timing,
         mut starter: Starter,
@@ -213,7 +212,7 @@ impl Worker {
     async fn share(
         self: Rc<Self>,
         filling: Filling,
-        response: Response<Incoming>,
+        response: Response<ResponseBody>,
         under_way: UnderWay,
         came: Came,
         storable: Storable,
@@ -242,14 +241,14 @@ impl Worker {
         {
             let arriving = Arriving { incoming, skip: 0, left: 0, _under_way: under_way };
             let came = (parts.status, bytes, length);
-            return self.share_in_blocks(filling, head, all, came, arriving, starter).await;
+            // Boxed, as is what follows: most fetches are over before, and are moved about less if they are small.
+            return Box::pin(self.share_in_blocks(filling, head, all, came, arriving, starter)).await;
         }
         if is_part && held.is_none_or(|(bytes, length)| bytes != (0..length)) {
             return self.only_whole(&filling, &mut starter);
         }
-        let own_head = all.map(|headers| Arc::new(Unpacked { headers, ..head.clone() }.pack()));
-        let head = Arc::new(head.pack());
-        let own_head = own_head.unwrap_or_else(|| Arc::clone(&head));
+        let own_head = all.map(|headers| Unpacked { headers, ..head.clone() }.pack());
+        let head = head.pack();
         let length = head.content_length();
         if length.is_some_and(|length| length > self.cache.limits().piece_bytes_max()) {
             self.cache.oversized.remember(&filling.key, timing.response);
@@ -260,6 +259,13 @@ impl Worker {
             self.cache.uncacheable.remember(filling.leader.key(), timing.response);
         }
         let stored = self.has_room_for(length);
+        if let Some(whole) = incoming.whole().filter(|whole| length == Some(whole.len() as u64))
+            && (shareable && stored && own_head.is_none())
+        {
+            return self.share_whole(&filling, head, whole, &mut starter);
+        }
+        let head = Arc::new(head);
+        let own_head = own_head.map_or_else(|| Arc::clone(&head), Arc::new);
         let body = FillBody::new(stored, Arc::clone(&self.fills.held));
         if let Some(reader) = body.reader() {
             starter.tell(Begun::Shared { head: own_head, reader, stored });
@@ -268,7 +274,15 @@ impl Worker {
             true => Outcome::Shared { head: Arc::clone(&head), body: Arc::clone(&body) },
             false => Outcome::Alone,
         });
-        self.pump(Pump { filling, head, body, incoming, _under_way: under_way }).await;
+        Box::pin(self.pump(Pump { filling, head, body, incoming, _under_way: under_way })).await;
+    }
+
+    /// A response that has come whole: it is stored, and all who wait get what is stored.
+    fn share_whole(&self, filling: &Filling, head: Head, body: &Bytes, starter: &mut Starter) {
+        let object = Arc::new(Object::counted(head, [body], body.len() as u64, &self.cache.ledger));
+        self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
+        filling.leader.decide(Outcome::Whole(Arc::clone(&object)));
+        starter.tell(Begun::Whole(object));
     }
 
     /// A response that is stored in blocks: all who wait get its head, and each gets the blocks that it wants.
@@ -309,55 +323,8 @@ impl Worker {
         }
     }
 
-    /// Moves the body from the origin to the readers, and into the cache when it is complete.
-    async fn pump(&self, mut pump: Pump) {
-        let Pump { filling, head, body, incoming, .. } = &mut pump;
-        loop {
-            match origin_http::next_chunk(incoming, filling.behavior.origin.response_timeout).await {
-                Ok(Some(chunk)) => {
-                    if !self.has_room_for(Some(body.len() + chunk.len() as u64)) {
-                        body.release();
-                    }
-                    if !is_wanted(&filling.leader, body, chunk).await {
-                        return;
-                    }
-                }
-                Ok(None) => break,
-                Err(fault) => {
-                    self.metrics.origin_errors.add(1);
-                    tracing::debug!(%fault, origin = filling.behavior.origin.id, "nothing stored of a body that broke off");
-                    return;
-                }
-            }
-        }
-        if head.content_length().is_some_and(|length| length != body.len()) {
-            tracing::debug!(
-                origin = filling.behavior.origin.id,
-                "nothing stored of a body that is not as long as it says"
-            );
-            return;
-        }
-        // Readers need not wait for the storing.
-        let Some((chunks, bytes)) = body.complete() else {
-            return;
-        };
-        let head = stored_head(head, bytes);
-        let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
-            let ledger = self.cache.ledger.clone();
-            let gather = move || Object::counted(head, &chunks, bytes, &ledger);
-            self.background.spawn_blocking(gather).await.ok()
-        } else {
-            Some(Object::counted(head, &chunks, bytes, &self.cache.ledger))
-        };
-        if let Some(object) = gathered.map(Arc::new) {
-            self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
-            body.settle(object);
-        }
-        // Only now may the next fill of this key begin, and it will find the object.
-    }
-
     /// Whether a body that is this long so far, or will be, may be kept to be stored.
-    fn has_room_for(&self, bytes: Option<u64>) -> bool {
+    pub(super) fn has_room_for(&self, bytes: Option<u64>) -> bool {
         bytes.unwrap_or(0) <= self.cache.limits().piece_bytes_max() && self.has_room()
     }
 
@@ -376,21 +343,6 @@ struct Came {
     is_part: bool,
 }
 
-struct Pump {
-    filling: Filling,
-    head: Arc<Head>,
-    body: Arc<FillBody>,
-    incoming: Incoming,
-    _under_way: UnderWay,
-}
-
-impl Drop for Pump {
-    /// However it ends: nobody is left waiting for more. Says nothing of a body that is complete.
-    fn drop(&mut self) {
-        self.body.break_off();
-    }
-}
-
 /// Errors for which something stale may stand in (RFC 5861 section 4).
 pub(super) fn is_server_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
@@ -399,17 +351,6 @@ pub(super) fn is_server_error(status: StatusCode) -> bool {
 /// Answers that tell what the object is now, or that it is no more: what is stored is not it any longer.
 pub(super) fn is_definite(status: StatusCode) -> bool {
     status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
-}
-
-/// Hands on a chunk, and says whether to go on. A body that will not be stored and that nobody reads is not worth fetching, unless
-/// somebody is only just about to begin.
-async fn is_wanted(leader: &Leader<Fault>, body: &FillBody, chunk: Bytes) -> bool {
-    let mut demand = body.push(chunk).await;
-    while demand == Demand::Unwanted && leader.has_waiters() {
-        tokio::time::sleep(ABOUT_TO_BEGIN).await;
-        demand = body.push(Bytes::new()).await;
-    }
-    demand == Demand::Wanted
 }
 
 /// The head of a response that is stored.
@@ -435,14 +376,4 @@ pub(crate) fn new_head(
         began,
         blocks: None,
     }
-}
-
-/// The head of the finished object: its length is known now.
-fn stored_head(head: &Head, bytes: u64) -> Head {
-    if head.status() == StatusCode::NO_CONTENT || head.content_length() == Some(bytes) {
-        return head.clone();
-    }
-    let mut head = head.unpack();
-    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
-    head.pack()
 }

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use headland_proto::model::{CachePolicy, Semantics};
 use http::{HeaderMap, HeaderValue, Response, header};
-use hyper::body::Incoming;
 
 use super::{
     Worker,
@@ -22,6 +21,7 @@ use crate::{
         storability::{self, RequestFacts, ResponseFacts},
     },
     clock::Timestamp,
+    origin::response::ResponseBody,
     viewer::response,
 };
 
@@ -53,7 +53,7 @@ impl Worker {
     pub(super) fn freshen(
         &self,
         filling: &Filling,
-        response: &Response<Incoming>,
+        response: &Response<ResponseBody>,
         timing: Timing,
         starter: &mut Starter,
     ) -> bool {

@@ -1,7 +1,12 @@
 //! Obtaining what the cache does not have, or no longer may use: with one fetch however many ask, and with what is stale if the
 //! origin fails.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use http::{Method, Response, header};
 use tokio::sync::oneshot;
@@ -44,6 +49,34 @@ enum Waited {
     InVain(Box<Asking>),
     /// It was for others, perhaps told apart by what this head says: look again, now that more is known.
     ForOthers(Box<Asking>, Option<Arc<Head>>),
+}
+
+/// The beginning of a fetch, which the viewer who asked for it does as long as it waits. What is left then, or when it leaves, is done by
+/// a task of its own. Nearly always nothing is left, and there is no task.
+struct Beginning<F: Future<Output = ()> + 'static> {
+    fetch: Option<Pin<Box<F>>>,
+    begun: oneshot::Receiver<Begun>,
+}
+
+impl<F: Future<Output = ()> + 'static> Future for Beginning<F> {
+    type Output = Result<Begun, oneshot::error::RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(fetch) = &mut self.fetch
+            && fetch.as_mut().poll(cx).is_ready()
+        {
+            self.fetch = None;
+        }
+        Pin::new(&mut self.begun).poll(cx)
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Drop for Beginning<F> {
+    fn drop(&mut self) {
+        if let Some(fetch) = self.fetch.take() {
+            tokio::task::spawn_local(fetch);
+        }
+    }
 }
 
 impl Worker {
@@ -148,17 +181,26 @@ impl Worker {
                 }
                 None => Waited::InVain(Box::new(asking)),
             },
+            Outcome::Whole(object) if self.may_use(slot, &object.head, &asking) => {
+                let fwd_status = Some(object.head.status());
+                let handling = Handling { fwd_status, detail: None, ..collapsed };
+                Waited::Answer(Ok(self.whole(&object, handling, asking)))
+            }
             Outcome::Stored(object) if self.may_use(slot, &object.head, &asking) => {
                 Waited::Answer(Ok(self.stored_for(errand, &object, collapsed, &asking)))
             }
             Outcome::Shared { head, .. } if !head.answers(asking.request.headers()) => {
                 Waited::ForOthers(Box::new(asking), Some(head))
             }
-            Outcome::Stored(object) if !object.head.answers(asking.request.headers()) => {
+            Outcome::Whole(object) | Outcome::Stored(object)
+                if !object.head.answers(asking.request.headers()) =>
+            {
                 Waited::ForOthers(Box::new(asking), None)
             }
             // What came is not fresh enough for this request.
-            Outcome::Shared { .. } | Outcome::Stored(_) => Waited::InVain(Box::new(asking)),
+            Outcome::Shared { .. } | Outcome::Whole(_) | Outcome::Stored(_) => {
+                Waited::InVain(Box::new(asking))
+            }
             Outcome::ServerError => match found.stand_in(Failing::Error, self.clock.now()) {
                 Some((object, permission)) => {
                     Waited::Answer(Ok(self.stale(errand, object, permission, None, found, &asking)))
@@ -205,8 +247,8 @@ impl Worker {
             filling.outgoing.headers.insert(header::RANGE, range);
             filling.ranged = true;
         }
-        // A task of its own: the fetch goes on when this viewer leaves.
-        tokio::task::spawn_local(Rc::clone(self).run_fill(filling, Some(begun)));
+        let fetch = Box::pin(Rc::clone(self).run_fill(filling, Some(begun)));
+        let beginning = Beginning { fetch: Some(fetch), begun: beginning };
         let begun = match found.selected() {
             // Nothing to be had instead.
             None => beginning.await,
@@ -226,6 +268,10 @@ impl Worker {
                 }
                 let handling = Handling { fwd_status: Some(head.status()), stored, ..handling };
                 Ok(self.growing(&head, reader, handling, asking))
+            }
+            Ok(Begun::Whole(object)) => {
+                let handling = Handling { fwd_status: Some(object.head.status()), stored: true, ..handling };
+                Ok(self.whole(&object, handling, asking))
             }
             Ok(Begun::Revalidated { object, stored }) => {
                 let fwd_status = Some(http::StatusCode::NOT_MODIFIED);

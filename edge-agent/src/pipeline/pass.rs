@@ -3,7 +3,6 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::{Method, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::{Asking, Errand, Worker, fill::is_server_error, freshen::Update, lookup::Slot};
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
         breaker::Outlook,
         http::{Outgoing, UnderWay},
         request::{self as origin_request, Purpose},
+        response::ResponseBody,
     },
     viewer::{
         body::ViewerBody,
@@ -69,11 +69,11 @@ impl Worker {
     }
 
     /// Asks the origin, and notes whether it answered.
-    async fn ask(&self, errand: &Errand, outgoing: Outgoing) -> Result<Alone, Failure> {
+    async fn ask(&self, errand: &Errand, mut outgoing: Outgoing) -> Result<Alone, Failure> {
         self.metrics.origin_fetches.add(1);
         let breaker = self.breaker(errand);
         let (has_body, asked) = (outgoing.body.is_some(), self.clock.now());
-        match self.origins.fetch(&errand.behavior.origin, outgoing).await {
+        match self.origins.fetch(&errand.behavior.origin, &mut outgoing).await {
             Ok((response, under_way)) => {
                 breaker.answered(self.clock.now());
                 Ok(Alone { response, under_way })
@@ -207,6 +207,6 @@ impl Worker {
 
 /// A response that is one viewer's alone.
 pub(super) struct Alone {
-    pub(super) response: Response<Incoming>,
+    pub(super) response: Response<ResponseBody>,
     pub(super) under_way: UnderWay,
 }

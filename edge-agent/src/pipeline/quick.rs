@@ -36,6 +36,7 @@ impl Worker {
         let now = self.clock.now();
         let nothing_asked = RequestDirectives::default();
         let found = lookup::look(self.grounds(now), &key, uri, &nothing_asked, &nothing);
+        self.found_nothing.set(found.all().is_empty());
         let (object, None) = found.usable()? else { return None };
         if object.head.blocks().is_some() {
             return None;
