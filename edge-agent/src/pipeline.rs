@@ -314,12 +314,13 @@ impl Worker {
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
                 let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
-                return self.begin(errand, asking);
+                return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
-                let errand = place.errand(Way::Cache(looked.slot(&key)));
+                let Looked { uri, directives, found } = looked;
+                let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
                 let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
-                return self.begin(errand, asking);
+                return self.begin(errand, asking, found);
             }
             Err(refusal) => {
                 let head_only = request.method() == Method::HEAD;
@@ -329,9 +330,8 @@ impl Worker {
         Answer::now(told(response, debug.as_deref(), now))
     }
 
-    fn begin(self: &Rc<Self>, errand: Errand, asking: Asking) -> Answer {
-        let worker = Rc::clone(self);
-        Answer::later(async move { worker.fetch(errand, asking).await })
+    fn begin(self: &Rc<Self>, errand: Errand, asking: Asking, found: Found) -> Answer {
+        Answer::later(Rc::clone(self).fetch(errand, asking, found))
     }
 
     /// What is considered here, now.
@@ -371,8 +371,8 @@ impl Worker {
         self.breakers.of(&origin_http::name_of(&errand.behavior.origin))
     }
 
-    /// Every stage that waits for an origin.
-    async fn fetch(self: Rc<Self>, errand: Errand, asking: Asking) -> Response<ViewerBody> {
+    /// Every stage that waits for an origin. What the cache has was `found` a moment ago.
+    async fn fetch(self: Rc<Self>, errand: Errand, asking: Asking, found: Found) -> Response<ViewerBody> {
         self.metrics.misses.add(1);
         let id = asking.id.clone();
         let head_only = asking.request.method() == Method::HEAD;
@@ -386,18 +386,21 @@ impl Worker {
                     debug.note_not_used(past.as_str());
                     debug.note_not_stored(past.as_str());
                 }
-                (past.forward(), self.pass(&errand, asking, past.forward(), None).await)
+                // Boxed, as are other ways that are not the usual one: what is large is moved about for nothing.
+                (past.forward(), Box::pin(self.pass(&errand, asking, past.forward(), None)).await)
             }
             Way::Cache(slot) => {
                 let road = consider::road(&self.cache, semantics, &slot.key, method, headers, now);
                 let answer = match road {
-                    Road::Head => self.head(&errand, slot, asking).await,
-                    Road::Uncacheable => self.pass(&errand, asking, Forward::UriMiss, Some(&slot.key)).await,
+                    Road::Head => Box::pin(self.head(&errand, slot, asking)).await,
+                    Road::Uncacheable => {
+                        Box::pin(self.pass(&errand, asking, Forward::UriMiss, Some(&slot.key))).await
+                    }
                     Road::Oversized => {
                         asking.note_not_stored(road.as_str());
-                        self.pass(&errand, asking, Forward::UriMiss, None).await
+                        Box::pin(self.pass(&errand, asking, Forward::UriMiss, None)).await
                     }
-                    Road::Together => self.obtain(&errand, slot, asking).await,
+                    Road::Together => self.obtain(&errand, slot, asking, Some(found)).await,
                 };
                 (Forward::Miss, answer)
             }
@@ -419,7 +422,9 @@ impl Worker {
             Ok(()) => Ok(self.hit_for(&errand, &found, &asking)),
             Err(fault) => match &errand.way {
                 // It turned out to be of a version that is no more.
-                Way::Cache(slot) if !self.is_there(slot, &asking) => self.obtain(&errand, slot, asking).await,
+                Way::Cache(slot) if !self.is_there(slot, &asking) => {
+                    self.obtain(&errand, slot, asking, None).await
+                }
                 _ => Err(fault.into()),
             },
         };

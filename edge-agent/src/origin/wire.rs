@@ -29,6 +29,8 @@ const FIRST_READ_BYTES: usize = 4 << 10;
 const HEAD_READS_MAX: usize = 4;
 /// Header fields of a plain response; hyper does not take more of any.
 const FIELDS_MAX: usize = 100;
+/// Fields that are added to a response on its way.
+const ADDED_FIELDS: usize = 8;
 /// Digits of a length that surely fits.
 const LENGTH_DIGITS_MAX: usize = 19;
 /// A body up to this size is waited for, so that it can be stored and handed on in one piece;
@@ -163,7 +165,8 @@ fn plain(head: &httparse::Response<'_, '_>, bytes: &Bytes) -> Option<(Response<(
     if status.is_informational() || head.version? != 1 {
         return None;
     }
-    let (mut headers, mut length) = (HeaderMap::with_capacity(head.headers.len()), None);
+    // With room for what will be added.
+    let (mut headers, mut length) = (HeaderMap::with_capacity(head.headers.len() + ADDED_FIELDS), None);
     for field in head.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         match name {
@@ -197,12 +200,14 @@ pub struct WireBody {
     come: Bytes,
     /// What the rest is read to.
     room: BytesMut,
+    /// Why there is no rest, for who asks the next time.
+    ended: Option<ResponseError>,
 }
 
 impl WireBody {
     pub(super) fn new(wire: &Rc<Wire>, come: Bytes) -> Self {
         let wire = Some(wire).filter(|wire| wire.left.get() > 0).cloned();
-        Self { wire, come, room: BytesMut::new() }
+        Self { wire, come, room: BytesMut::new(), ended: None }
     }
 
     /// All of it, if it has come whole, and nothing was handed on.
@@ -239,21 +244,26 @@ impl Body for WireBody {
         if !this.come.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.come)))));
         }
-        let Some(wire) = this.wire.take() else { return Poll::Ready(None) };
-        let came = match this.poll_read(&wire, cx) {
-            Poll::Pending => {
-                this.wire = Some(wire);
-                return Poll::Pending;
+        if let Some(error) = this.ended.take() {
+            this.wire = None;
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Some(wire) = &this.wire else { return Poll::Ready(None) };
+        let wire = Rc::clone(wire);
+        match ready!(this.poll_read(&wire, cx)) {
+            Ok(came) if came > 0 => {
+                wire.left.set(wire.left.get() - came as u64);
+                this.wire = Some(wire).filter(|wire| wire.left.get() > 0);
+                Poll::Ready(Some(Ok(Frame::data(this.room.split().freeze()))))
             }
-            Poll::Ready(Ok(0)) => Err(ResponseError::Early),
-            Poll::Ready(came) => came.map_err(ResponseError::Io),
-        };
-        wire.broken.set(came.is_err());
-        Poll::Ready(Some(came.map(|came| {
-            wire.left.set(wire.left.get() - came as u64);
-            this.wire = Some(wire).filter(|wire| wire.left.get() > 0);
-            Frame::data(this.room.split().freeze())
-        })))
+            ended => {
+                wire.broken.set(true);
+                this.ended = Some(ended.map_or_else(ResponseError::Io, |_| ResponseError::Early));
+                // What came before is to be sent before anybody hears of it: hyper sends nothing more then.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {

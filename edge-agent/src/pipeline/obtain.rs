@@ -27,7 +27,7 @@ use crate::{
     clock::Timestamp,
     origin::{
         Fault,
-        breaker::{Outlook, Probe},
+        breaker::{Breaker, Outlook, Probe},
         request::Purpose,
     },
     viewer::{
@@ -62,10 +62,11 @@ impl<F: Future<Output = ()> + 'static> Future for Beginning<F> {
     type Output = Result<Begun, oneshot::error::RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(fetch) = &mut self.fetch
-            && fetch.as_mut().poll(cx).is_ready()
+        // Out of here while it runs, so that one that panics is not run again.
+        if let Some(mut fetch) = self.fetch.take()
+            && fetch.as_mut().poll(cx).is_pending()
         {
-            self.fetch = None;
+            self.fetch = Some(fetch);
         }
         Pin::new(&mut self.begun).poll(cx)
     }
@@ -80,24 +81,26 @@ impl<F: Future<Output = ()> + 'static> Drop for Beginning<F> {
 }
 
 impl Worker {
-    /// Joins the fetch of an object, or starts it.
+    /// Joins the fetch of an object, or starts it. `known` is what the cache had a moment ago.
     pub(super) async fn obtain(
         self: &Rc<Self>,
         errand: &Errand,
         slot: &Slot,
         mut asking: Asking,
+        mut known: Option<Found>,
     ) -> Result<Response<ViewerBody>, Failure> {
         // A response on its way that turned out to be for others shows by what they are told apart.
         let mut seen: Option<Arc<Head>> = None;
         for _ in 0..ROUNDS_MAX {
             let now = self.clock.now();
             let headers = asking.request.headers();
-            let found = self.look(slot, headers, now);
+            let found = known.take().unwrap_or_else(|| self.look(slot, headers, now));
             // Another fetch may have ended since.
             if found.usable().is_some() {
                 return Ok(self.hit_for(errand, &found, &asking));
             }
-            let probe = match self.breaker(errand).outlook(now) {
+            let breaker = self.breaker(errand);
+            let probe = match breaker.outlook(now) {
                 Outlook::Good => None,
                 Outlook::Probe(probe) => Some(probe),
                 Outlook::Bad => {
@@ -110,7 +113,7 @@ impl Worker {
             let name = found.name_to_join(&slot.key, headers, seen.as_deref());
             if self.goes_alone(&name, slot, now) {
                 let leader = self.fills.solo(&name);
-                return self.lead(errand, slot, leader, found, probe, asking).await;
+                return self.lead(errand, slot, leader, found, (breaker, probe), asking).await;
             }
             let waiting = match self.fills.join(&name) {
                 Role::Leader(leader) => {
@@ -120,27 +123,27 @@ impl Worker {
                         drop(leader);
                         return Ok(self.hit_for(errand, &found, &asking));
                     }
-                    return self.lead(errand, slot, leader, found, probe, asking).await;
+                    return self.lead(errand, slot, leader, found, (breaker, probe), asking).await;
                 }
                 Role::Waiter(fill) => {
                     if let Some((object, permission)) = found.stand_in_after_failure(now) {
                         return Ok(self.stale_unasked(errand, object, permission, &asking));
                     }
-                    self.wait(errand, &fill, &found).await
+                    Box::pin(self.wait(errand, &fill, &found)).await
                 }
             };
             // Who probes has done so by waiting with the one who asked.
             drop(probe);
             match self.after_waiting(waiting, errand, slot, &found, asking) {
                 Waited::Answer(answer) => return answer,
-                Waited::InVain(back) => return self.by_oneself(errand, slot, *back).await,
+                Waited::InVain(back) => return Box::pin(self.by_oneself(errand, slot, *back)).await,
                 Waited::ForOthers(back, head) => {
                     asking = *back;
                     seen = head;
                 }
             }
         }
-        self.by_oneself(errand, slot, asking).await
+        Box::pin(self.by_oneself(errand, slot, asking)).await
     }
 
     /// Goes to the origin without waiting for anybody or letting anybody wait: to have validated what is stored, or for this viewer
@@ -160,7 +163,7 @@ impl Worker {
             return self.pass(errand, asking, found.forward().0, None).await;
         }
         let leader = self.fills.solo(&slot.key);
-        self.lead(errand, slot, leader, found, None, asking).await
+        self.lead(errand, slot, leader, found, (self.breaker(errand), None), asking).await
     }
 
     /// What somebody else's fetch came to means this for a viewer who waited for it.
@@ -235,11 +238,11 @@ impl Worker {
         slot: &Slot,
         leader: Leader<Fault>,
         found: Found,
-        probe: Option<Probe>,
+        state: (Arc<Breaker>, Option<Probe>),
         asking: Asking,
     ) -> Result<Response<ViewerBody>, Failure> {
         let (begun, beginning) = oneshot::channel();
-        let mut filling = self.filling(errand, slot, leader, &found, probe, &asking);
+        let mut filling = self.filling(errand, slot, leader, &found, state, &asking);
         filling.is_read = asking.request.method() == Method::GET;
         // What is stored in one piece is small enough to be fetched in one.
         let in_one_piece = found.selected().is_some_and(|(object, _)| object.head.blocks().is_none());
@@ -253,7 +256,7 @@ impl Worker {
             // Nothing to be had instead.
             None => beginning.await,
             // If it takes too long, the fetch goes on without this viewer.
-            Some(_) => match self.unless_down(errand, &found, beginning).await {
+            Some(_) => match Box::pin(self.unless_down(errand, &found, beginning)).await {
                 Some(begun) => begun,
                 None => Ok(Begun::Failed(Fault::ResponseTimeout)),
             },
@@ -282,7 +285,7 @@ impl Worker {
                 let handling = Handling { fwd_status: Some(status), stored: true, ..handling };
                 Ok(self.stored_for(errand, &object, handling, &asking))
             }
-            Ok(Begun::OnlyWhole) => self.pass(errand, asking, found.forward().0, None).await,
+            Ok(Begun::OnlyWhole) => Box::pin(self.pass(errand, asking, found.forward().0, None)).await,
             Ok(Begun::ServerError(alone)) => match found.stand_in(Failing::Error, now) {
                 Some((object, permission)) => {
                     let status = alone.response.status();
@@ -306,7 +309,7 @@ impl Worker {
         slot: &Slot,
         leader: Leader<Fault>,
         found: &Found,
-        probe: Option<Probe>,
+        (breaker, probe): (Arc<Breaker>, Option<Probe>),
         asking: &Asking,
     ) -> Filling {
         let mut outgoing = self.outgoing(errand, Purpose::Fill, &asking.request, asking.address);
@@ -326,7 +329,7 @@ impl Worker {
             selected: found.selected().map(|(object, _)| Arc::clone(object)),
             candidates,
             began: self.cache.invalidations.epoch(),
-            breaker: self.breaker(errand),
+            breaker,
             probe,
         }
     }
@@ -334,15 +337,15 @@ impl Worker {
     /// Asks the origin, while viewers get what is stale, unless somebody is asking already or the origin is known to be down.
     pub(super) fn revalidate_in_background(self: &Rc<Self>, errand: &Errand, found: &Found, asking: &Asking) {
         let Way::Cache(slot) = &errand.way else { return };
-        let now = self.clock.now();
-        let probe = match self.breaker(errand).outlook(now) {
+        let (breaker, now) = (self.breaker(errand), self.clock.now());
+        let probe = match breaker.outlook(now) {
             Outlook::Good => None,
             Outlook::Probe(probe) => Some(probe),
             Outlook::Bad => return,
         };
         let name = found.name_to_join(&slot.key, asking.request.headers(), None);
         if let Role::Leader(leader) = self.fills.join(&name) {
-            let filling = self.filling(errand, slot, leader, found, probe, asking);
+            let filling = self.filling(errand, slot, leader, found, (breaker, probe), asking);
             tokio::task::spawn_local(Rc::clone(self).run_fill(filling, None));
         }
     }

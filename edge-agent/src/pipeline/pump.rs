@@ -44,6 +44,8 @@ impl Worker {
                 Err(fault) => {
                     self.metrics.origin_errors.add(1);
                     tracing::debug!(%fault, origin = filling.behavior.origin.id, "nothing stored of a body that broke off");
+                    // Readers are to send on what came before they hear of it: with an error, nothing more is sent.
+                    tokio::task::yield_now().await;
                     return;
                 }
             }

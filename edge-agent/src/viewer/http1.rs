@@ -175,9 +175,9 @@ impl Http1 {
         length
     }
 
-    /// Waits for an answer, and goes on with it. `false` if the viewer has gone meanwhile.
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let Stage::Waiting(answer, head) = &mut self.stage else { return Poll::Ready(Ok(true)) };
+    /// Waits for an answer, and goes on with it.
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Stage::Waiting(answer, head) = &mut self.stage else { return Poll::Ready(Ok(())) };
         let Poll::Ready(Ok(mut response)) = Pin::new(answer).poll(cx) else {
             return self.poll_meanwhile(cx);
         };
@@ -190,15 +190,15 @@ impl Http1 {
                 Stage::Hyper
             }
         };
-        Poll::Ready(Ok(true))
+        Poll::Ready(Ok(()))
     }
 
-    /// Reads what comes while an answer is waited for, which is nearly always nothing. `false` if the viewer has gone.
-    fn poll_meanwhile(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads what comes while an answer is waited for, which is nearly always nothing. A viewer who has said all waits as well.
+    fn poll_meanwhile(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut bytes = self.requests.buffers.read.borrow_mut();
         while self.received.len() < HEAD_BYTES_MAX {
             match ready!(self.gate.io.borrow_mut().poll_take(cx, &mut bytes))? {
-                0 => return Poll::Ready(Ok(false)),
+                0 => break,
                 came => self.received.extend_from_slice(&bytes[..came]),
             }
         }
@@ -253,11 +253,7 @@ impl Future for Http1 {
                     this.requests.buffers.put_back(sending.take_buffer());
                     this.next();
                 }
-                Stage::Waiting(..) => {
-                    if !ready!(this.poll_waiting(cx))? {
-                        return Poll::Ready(Ok(()));
-                    }
-                }
+                Stage::Waiting(..) => ready!(this.poll_waiting(cx))?,
                 Stage::Hyper => {
                     if !ready!(this.poll_hyper(cx))? {
                         return Poll::Ready(Ok(()));
