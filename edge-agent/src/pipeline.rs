@@ -207,12 +207,18 @@ struct Asking {
 
 impl Asking {
     /// Who asks by way of hyper has a body, be it empty.
-    fn new(request: Request<Option<Incoming>>, address: IpAddr, id: HeaderValue, busy: Busy) -> Self {
+    fn new(
+        request: Request<Option<Incoming>>,
+        address: IpAddr,
+        id: HeaderValue,
+        busy: Busy,
+        debug: Option<Rc<Debug>>,
+    ) -> Box<Self> {
         let (parts, body) = request.into_parts();
         let direct = body.is_none();
         let body = body.filter(|body| !body.is_end_stream());
         let (request, following) = (Request::from_parts(parts, ()), Cell::default());
-        Self { request, body, address, id, busy, direct, debug: None, following }
+        Box::new(Self { request, body, address, id, busy, direct, debug, following })
     }
 }
 
@@ -279,10 +285,7 @@ impl Worker {
                 true => {
                     let Looked { uri, directives, found } = looked;
                     let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
-                    let asking = Asking {
-                        debug: debug.clone(),
-                        ..Asking::new(request, address, id, Busy::new(connection))
-                    };
+                    let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
                     if found.lacks_blocks(asking.request.method()) {
                         let worker = Rc::clone(self);
                         return Answer::later(async move { worker.complete(errand, found, asking).await });
@@ -292,10 +295,7 @@ impl Worker {
             },
             Ok(Decision::For(place, Act::HitAndRevalidate(Looked { uri, directives, found }))) => {
                 let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
-                let asking = Asking {
-                    debug: debug.clone(),
-                    ..Asking::new(request, address, id, Busy::new(connection))
-                };
+                let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
                 let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
@@ -313,13 +313,13 @@ impl Worker {
             }
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
-                let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
+                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
                 let Looked { uri, directives, found } = looked;
                 let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
-                let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
+                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, found);
             }
             Err(refusal) => {
@@ -330,7 +330,7 @@ impl Worker {
         Answer::now(told(response, debug.as_deref(), now))
     }
 
-    fn begin(self: &Rc<Self>, errand: Errand, asking: Asking, found: Found) -> Answer {
+    fn begin(self: &Rc<Self>, errand: Errand, asking: Box<Asking>, found: Found) -> Answer {
         Answer::later(Rc::clone(self).fetch(errand, asking, found))
     }
 
@@ -372,7 +372,12 @@ impl Worker {
     }
 
     /// Every stage that waits for an origin. What the cache has was `found` a moment ago.
-    async fn fetch(self: Rc<Self>, errand: Errand, asking: Asking, found: Found) -> Response<ViewerBody> {
+    async fn fetch(
+        self: Rc<Self>,
+        errand: Errand,
+        asking: Box<Asking>,
+        found: Found,
+    ) -> Response<ViewerBody> {
         self.metrics.misses.add(1);
         let id = asking.id.clone();
         let head_only = asking.request.method() == Method::HEAD;
@@ -415,7 +420,12 @@ impl Worker {
     }
 
     /// Answers with what is kept in blocks, some of which are not there. Nothing is said before the first of them comes.
-    async fn complete(self: Rc<Self>, errand: Errand, found: Found, asking: Asking) -> Response<ViewerBody> {
+    async fn complete(
+        self: Rc<Self>,
+        errand: Errand,
+        found: Found,
+        asking: Box<Asking>,
+    ) -> Response<ViewerBody> {
         self.metrics.misses.add(1);
         let (id, debug) = (asking.id.clone(), asking.debug.clone());
         let answer = match self.first_block(&errand, &found, &asking).await {
@@ -477,7 +487,7 @@ impl Worker {
 
     /// How this edge names itself in Via.
     fn via(&self, version: http::Version) -> String {
-        format!("{} {}", origin_request::version_text(version), self.identity.pseudonym)
+        [origin_request::version_text(version), " ", &self.identity.pseudonym].concat()
     }
 }
 

@@ -102,7 +102,7 @@ pub struct UnderWay {
 }
 
 impl UnderWay {
-    fn begin(load: &Rc<Load>, origin: String) -> Result<Self, Fault> {
+    fn begin(load: &Rc<Load>, origin: &str) -> Result<Self, Fault> {
         let origin: Rc<str> = origin.into();
         let mut by_origin = load.by_origin.borrow_mut();
         let of_this = by_origin.entry(Rc::clone(&origin)).or_default();
@@ -163,8 +163,9 @@ impl Origins {
         origin: &Origin,
         outgoing: &mut Outgoing,
     ) -> Result<(Response<ResponseBody>, UnderWay), Fault> {
-        let mut under_way = UnderWay::begin(&self.load, name_of(origin))?;
-        let plain = plain::request(origin, outgoing);
+        let name = name_of(origin);
+        let mut under_way = UnderWay::begin(&self.load, &name)?;
+        let plain = plain::request(origin, &name, outgoing);
         let mut body = outgoing.body.take();
         let has_body = body.is_some();
         let safe = matches!(outgoing.method, Method::GET | Method::HEAD) && !has_body;

@@ -24,9 +24,9 @@ pub(super) struct PlainRequest {
     pub(super) head: Vec<u8>,
 }
 
-/// The request, if it is plain.
-pub(super) fn request(origin: &Origin, outgoing: &Outgoing) -> Option<PlainRequest> {
-    let OriginKind::Custom(custom @ CustomOrigin { scheme: Scheme::Http, .. }) = &origin.kind else {
+/// The request to an origin with this authority, if it is plain.
+pub(super) fn request(origin: &Origin, authority: &str, outgoing: &Outgoing) -> Option<PlainRequest> {
+    let OriginKind::Custom(CustomOrigin { scheme: Scheme::Http, .. }) = &origin.kind else {
         return None;
     };
     let may_frame = |name: &HeaderName| FRAMING.contains(name);
@@ -42,7 +42,6 @@ pub(super) fn request(origin: &Origin, outgoing: &Outgoing) -> Option<PlainReque
     let parts = [origin.path.as_str(), path, query.map_or("", |_| "?"), query.unwrap_or_default()];
     // Checked as a whole: what hyper would refuse is for it to refuse.
     let target = PathAndQuery::from_maybe_shared(bytes::Bytes::from(parts.concat())).ok()?;
-    let authority = custom.authority();
     let host = outgoing.host.as_ref().map_or(authority.as_bytes(), |host| host.as_bytes());
     let mut head = Vec::with_capacity(512);
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
@@ -60,6 +59,6 @@ pub(super) fn request(origin: &Origin, outgoing: &Outgoing) -> Option<PlainReque
         put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
     put(&[b"\r\n"]);
-    let server = [Scheme::Http.as_str(), "://", &authority].concat();
+    let server = [Scheme::Http.as_str(), "://", authority].concat();
     Some(PlainRequest { server, head })
 }

@@ -30,7 +30,7 @@ const HEAD_READS_MAX: usize = 4;
 /// Header fields of a plain response; hyper does not take more of any.
 const FIELDS_MAX: usize = 100;
 /// Fields that are added to a response on its way.
-const ADDED_FIELDS: usize = 8;
+const ADDED_FIELDS: usize = 3;
 /// Digits of a length that surely fits.
 const LENGTH_DIGITS_MAX: usize = 19;
 /// A body up to this size is waited for, so that it can be stored and handed on in one piece;
@@ -84,6 +84,8 @@ impl Wire {
     pub(super) async fn exchange(&mut self, request: &[u8]) -> io::Result<Exchanged> {
         let stream = self.stream.get_mut();
         stream.write_all(request).await?;
+        // No memory for what has not come.
+        poll_fn(|cx| stream.poll_read_ready(cx)).await?;
         let mut bytes = Vec::with_capacity(FIRST_READ_BYTES);
         for _ in 0..HEAD_READS_MAX {
             let room = FIRST_READ_BYTES - bytes.len();

@@ -43,7 +43,7 @@ impl Worker {
         &self,
         object: &Arc<Object>,
         handling: Handling,
-        asking: Asking,
+        asking: Box<Asking>,
     ) -> Response<ViewerBody> {
         let now = self.clock.now();
         let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };

@@ -1,6 +1,6 @@
 //! Filling: one fetch from the request to the stored object, with everybody who wants it reading along.
 
-use std::{ops::Range, rc::Rc, sync::Arc};
+use std::{ops::Range, pin::Pin, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
@@ -81,6 +81,10 @@ pub(super) struct Filling {
     pub(super) probe: Option<Probe>,
 }
 
+/// What of a fill is left to be done when its head has come; most often nothing. By itself, so that the future of a fetch, of which there
+/// are many, need not have room for it.
+type Rest = Option<Pin<Box<dyn Future<Output = ()>>>>;
+
 /// Tells the one who started a fill, if there is one and it is still there.
 pub(super) struct Starter(Option<oneshot::Sender<Begun>>);
 
@@ -97,7 +101,7 @@ impl Worker {
     /// The fetch itself.
     pub(super) async fn run_fill(
         self: Rc<Self>,
-        mut filling: Filling,
+        mut filling: Box<Filling>,
         starter: Option<oneshot::Sender<Begun>>,
     ) {
         let mut starter = Starter(starter);
@@ -130,19 +134,22 @@ impl Worker {
                 CONDITIONS.iter().for_each(|name| _ = filling.outgoing.headers.remove(name));
                 continue;
             }
-            return self.take(filling, response, under_way, timing, starter).await;
+            if let Some(rest) = self.take(filling, response, under_way, timing, starter) {
+                rest.await;
+            }
+            return;
         }
     }
 
     /// A response with a body of its own.
-    async fn take(
-        self: Rc<Self>,
-        filling: Filling,
+    fn take(
+        self: &Rc<Self>,
+        filling: Box<Filling>,
         response: Response<ResponseBody>,
         under_way: UnderWay,
         timing: Timing,
         mut starter: Starter,
-    ) {
+    ) -> Rest {
         let now = timing.response;
         let may_stand_in = |object: &Arc<Object>| {
             let asked = RequestDirectives::of(&filling.request);
@@ -152,7 +159,7 @@ impl Worker {
             self.hold(&filling, Failing::Error, now);
             filling.leader.decide(Outcome::ServerError);
             starter.tell(Begun::ServerError(Box::new(Alone { response, under_way })));
-            return;
+            return None;
         }
         let policy = &filling.behavior.rules.cache_policy;
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
@@ -168,17 +175,17 @@ impl Worker {
         match storability::decide(policy, facts, response_facts) {
             Err(reason) if !is_part => {
                 self.leave_alone(&filling, reason, Alone { response, under_way }, &mut starter);
+                None
             }
             Ok(storable) if !is_part || held.is_some() => {
                 self.share(filling, response, under_way, Came { timing, held, is_part }, storable, starter)
-                    .await;
             }
             _ => self.only_whole(&filling, &mut starter),
         }
     }
 
     /// Part of something that cannot be kept.
-    fn only_whole(&self, filling: &Filling, starter: &mut Starter) {
+    fn only_whole(&self, filling: &Filling, starter: &mut Starter) -> Rest {
         let now = self.clock.now();
         self.cache.oversized.remember(&filling.key, now);
         if let Some(superseded) = &filling.selected {
@@ -186,6 +193,7 @@ impl Worker {
         }
         filling.leader.decide(Outcome::Alone);
         starter.tell(Begun::OnlyWhole);
+        None
     }
 
     /// A response that is not to be stored.
@@ -209,15 +217,15 @@ impl Worker {
     }
 
     /// A response that is stored, and that all who wait get as it comes.
-    async fn share(
-        self: Rc<Self>,
-        filling: Filling,
+    fn share(
+        self: &Rc<Self>,
+        filling: Box<Filling>,
         response: Response<ResponseBody>,
         under_way: UnderWay,
         came: Came,
         storable: Storable,
         mut starter: Starter,
-    ) {
+    ) -> Rest {
         let (parts, incoming) = response.into_parts();
         let Came { timing, held, is_part } = came;
         let policy = &filling.behavior.rules.cache_policy;
@@ -241,8 +249,7 @@ impl Worker {
         {
             let arriving = Arriving { incoming, skip: 0, left: 0, _under_way: under_way };
             let came = (parts.status, bytes, length);
-            // Boxed, as is what follows: most fetches are over before, and are moved about less if they are small.
-            return Box::pin(self.share_in_blocks(filling, head, all, came, arriving, starter)).await;
+            return self.share_in_blocks(filling, head, all, came, arriving, starter);
         }
         if is_part && held.is_none_or(|(bytes, length)| bytes != (0..length)) {
             return self.only_whole(&filling, &mut starter);
@@ -262,7 +269,8 @@ impl Worker {
         if let Some(whole) = incoming.whole().filter(|whole| length == Some(whole.len() as u64))
             && (shareable && stored && own_head.is_none())
         {
-            return self.share_whole(&filling, head, whole, &mut starter);
+            self.share_whole(&filling, head, whole, &mut starter);
+            return None;
         }
         let head = Arc::new(head);
         let own_head = own_head.map_or_else(|| Arc::clone(&head), Arc::new);
@@ -274,7 +282,8 @@ impl Worker {
             true => Outcome::Shared { head: Arc::clone(&head), body: Arc::clone(&body) },
             false => Outcome::Alone,
         });
-        Box::pin(self.pump(Pump { filling, head, body, incoming, _under_way: under_way })).await;
+        let (worker, pump) = (Rc::clone(self), Pump { filling, head, body, incoming, _under_way: under_way });
+        Some(Box::pin(async move { worker.pump(pump).await }))
     }
 
     /// A response that has come whole: it is stored, and all who wait get what is stored.
@@ -286,15 +295,15 @@ impl Worker {
     }
 
     /// A response that is stored in blocks: all who wait get its head, and each gets the blocks that it wants.
-    async fn share_in_blocks(
-        self: Rc<Self>,
-        filling: Filling,
+    fn share_in_blocks(
+        self: &Rc<Self>,
+        filling: Box<Filling>,
         head: Unpacked,
         all: Option<HeaderMap>,
         (status, bytes, length): (StatusCode, Range<u64>, u64),
         arriving: Arriving,
         mut starter: Starter,
-    ) {
+    ) -> Rest {
         let known = filling.candidates.iter().filter_map(|old| Some((old, old.head.blocks()?)));
         let known = known.into_iter().find(|(old, blocks)| blocks.are_of(&old.head, &head.headers, length));
         let blocks = known.map_or_else(|| Blocks::new(length), |(_, blocks)| blocks);
@@ -312,15 +321,14 @@ impl Worker {
         self.cache.uncacheable.forget(filling.leader.key());
         filling.leader.decide(Outcome::Stored(Arc::clone(&object)));
         starter.tell(Begun::InBlocks { object: own, status });
-        let Filling { key, behavior, request, outgoing, breaker, leader, .. } = filling;
+        let Filling { key, behavior, request, outgoing, breaker, leader, .. } = *filling;
         // The next fill of this key will find the object.
         drop(leader);
         let source = InBlocks { key, object, blocks, behavior, request, outgoing: plain(&outgoing), breaker };
-        if let Some(conductor) = conductor {
-            let (skip, left) = (first * BLOCK_BYTES - bytes.start, bytes.end - first * BLOCK_BYTES);
-            let arriving = Arriving { skip, left, ..arriving };
-            self.run(Rc::new(source), conductor, Some(arriving)).await;
-        }
+        let conductor = conductor?;
+        let (skip, left) = (first * BLOCK_BYTES - bytes.start, bytes.end - first * BLOCK_BYTES);
+        let (worker, arriving) = (Rc::clone(self), Arriving { skip, left, ..arriving });
+        Some(Box::pin(async move { worker.run(Rc::new(source), conductor, Some(arriving)).await }))
     }
 
     /// Whether a body that is this long so far, or will be, may be kept to be stored.

@@ -86,7 +86,7 @@ impl Worker {
         self: &Rc<Self>,
         errand: &Errand,
         slot: &Slot,
-        mut asking: Asking,
+        mut asking: Box<Asking>,
         mut known: Option<Found>,
     ) -> Result<Response<ViewerBody>, Failure> {
         // A response on its way that turned out to be for others shows by what they are told apart.
@@ -136,9 +136,9 @@ impl Worker {
             drop(probe);
             match self.after_waiting(waiting, errand, slot, &found, asking) {
                 Waited::Answer(answer) => return answer,
-                Waited::InVain(back) => return Box::pin(self.by_oneself(errand, slot, *back)).await,
+                Waited::InVain(back) => return Box::pin(self.by_oneself(errand, slot, back)).await,
                 Waited::ForOthers(back, head) => {
-                    asking = *back;
+                    asking = back;
                     seen = head;
                 }
             }
@@ -152,7 +152,7 @@ impl Worker {
         self: &Rc<Self>,
         errand: &Errand,
         slot: &Slot,
-        asking: Asking,
+        asking: Box<Asking>,
     ) -> Result<Response<ViewerBody>, Failure> {
         let now = self.clock.now();
         let found = self.look(slot, asking.request.headers(), now);
@@ -173,7 +173,7 @@ impl Worker {
         errand: &Errand,
         slot: &Slot,
         found: &Found,
-        asking: Asking,
+        asking: Box<Asking>,
     ) -> Waited {
         let collapsed = Handling { collapsed: true, ..found.handling() };
         match outcome {
@@ -182,7 +182,7 @@ impl Worker {
                     let handling = Handling { fwd_status: Some(head.status()), detail: None, ..collapsed };
                     Waited::Answer(Ok(self.growing(&head, reader, handling, asking)))
                 }
-                None => Waited::InVain(Box::new(asking)),
+                None => Waited::InVain(asking),
             },
             Outcome::Whole(object) if self.may_use(slot, &object.head, &asking) => {
                 let fwd_status = Some(object.head.status());
@@ -193,25 +193,23 @@ impl Worker {
                 Waited::Answer(Ok(self.stored_for(errand, &object, collapsed, &asking)))
             }
             Outcome::Shared { head, .. } if !head.answers(asking.request.headers()) => {
-                Waited::ForOthers(Box::new(asking), Some(head))
+                Waited::ForOthers(asking, Some(head))
             }
             Outcome::Whole(object) | Outcome::Stored(object)
                 if !object.head.answers(asking.request.headers()) =>
             {
-                Waited::ForOthers(Box::new(asking), None)
+                Waited::ForOthers(asking, None)
             }
             // What came is not fresh enough for this request.
-            Outcome::Shared { .. } | Outcome::Whole(_) | Outcome::Stored(_) => {
-                Waited::InVain(Box::new(asking))
-            }
+            Outcome::Shared { .. } | Outcome::Whole(_) | Outcome::Stored(_) => Waited::InVain(asking),
             Outcome::ServerError => match found.stand_in(Failing::Error, self.clock.now()) {
                 Some((object, permission)) => {
                     Waited::Answer(Ok(self.stale(errand, object, permission, None, found, &asking)))
                 }
-                None => Waited::InVain(Box::new(asking)),
+                None => Waited::InVain(asking),
             },
             Outcome::Failed(fault) => Waited::Answer(self.failed(errand, fault, found, &asking)),
-            Outcome::Alone => Waited::InVain(Box::new(asking)),
+            Outcome::Alone => Waited::InVain(asking),
         }
     }
 
@@ -239,7 +237,7 @@ impl Worker {
         leader: Leader<Fault>,
         found: Found,
         state: (Arc<Breaker>, Option<Probe>),
-        asking: Asking,
+        asking: Box<Asking>,
     ) -> Result<Response<ViewerBody>, Failure> {
         let (begun, beginning) = oneshot::channel();
         let mut filling = self.filling(errand, slot, leader, &found, state, &asking);
@@ -311,14 +309,14 @@ impl Worker {
         found: &Found,
         (breaker, probe): (Arc<Breaker>, Option<Probe>),
         asking: &Asking,
-    ) -> Filling {
+    ) -> Box<Filling> {
         let mut outgoing = self.outgoing(errand, Purpose::Fill, &asking.request, asking.address);
         let candidates = found.candidates();
         let heads: Vec<&Head> = candidates.iter().map(|object| &object.head).collect();
         let conditions = revalidation::conditions(&heads);
         let candidates = if conditions.is_empty() { Vec::new() } else { candidates };
         outgoing.headers.extend(conditions);
-        Filling {
+        Box::new(Filling {
             behavior: Arc::clone(&errand.behavior),
             key: Arc::clone(&slot.key),
             ranged: false,
@@ -331,7 +329,7 @@ impl Worker {
             began: self.cache.invalidations.epoch(),
             breaker,
             probe,
-        }
+        })
     }
 
     /// Asks the origin, while viewers get what is stale, unless somebody is asking already or the origin is known to be down.

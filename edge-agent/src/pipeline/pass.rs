@@ -35,7 +35,7 @@ impl Worker {
     pub(super) async fn pass(
         self: &Rc<Self>,
         errand: &Errand,
-        mut asking: Asking,
+        mut asking: Box<Asking>,
         forward: Forward,
         watched: Option<&[u8]>,
     ) -> Result<Response<ViewerBody>, Failure> {
@@ -95,7 +95,7 @@ impl Worker {
         self: &Rc<Self>,
         errand: &Errand,
         slot: &Slot,
-        asking: Asking,
+        asking: Box<Asking>,
     ) -> Result<Response<ViewerBody>, Failure> {
         let now = self.clock.now();
         let found = self.look(slot, asking.request.headers(), now);
@@ -163,7 +163,7 @@ impl Worker {
         errand: &Errand,
         alone: Alone,
         handling: Handling,
-        asking: Asking,
+        asking: Box<Asking>,
     ) -> Response<ViewerBody> {
         asking.note_not_used(&handling);
         let (mut parts, incoming) = alone.response.into_parts();

@@ -79,7 +79,7 @@ impl Worker {
 
 /// A body on its way, and all that goes with it.
 pub(super) struct Pump {
-    pub(super) filling: Filling,
+    pub(super) filling: Box<Filling>,
     pub(super) head: Arc<Head>,
     pub(super) body: Arc<FillBody>,
     pub(super) incoming: ResponseBody,
