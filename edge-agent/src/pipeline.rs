@@ -192,7 +192,7 @@ impl Place<'_> {
 
 /// A viewer with a request to be answered.
 struct Asking {
-    request: Request<()>,
+    request: Rc<Request<()>>,
     body: Option<Incoming>,
     address: IpAddr,
     id: HeaderValue,
@@ -217,7 +217,7 @@ impl Asking {
         let (parts, body) = request.into_parts();
         let direct = body.is_none();
         let body = body.filter(|body| !body.is_end_stream());
-        let (request, following) = (Request::from_parts(parts, ()), Cell::default());
+        let (request, following) = (Rc::new(Request::from_parts(parts, ())), Cell::default());
         Box::new(Self { request, body, address, id, busy, direct, debug, following })
     }
 }

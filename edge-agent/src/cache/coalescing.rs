@@ -92,21 +92,20 @@ impl<F> Fills<F> {
 
     /// Joins the fill of a key, or starts one.
     #[must_use]
-    pub fn join(self: &Arc<Self>, key: &[u8]) -> Role<F> {
+    pub fn join(self: &Arc<Self>, key: &Arc<[u8]>) -> Role<F> {
         let mut shard = self.shard(key).lock();
         if let Some(fill) = shard.get(key) {
             return Role::Waiter(Arc::clone(fill));
         }
-        let key: Arc<[u8]> = key.into();
-        let fill = Arc::new(Fill { key: Arc::clone(&key), outcome: OnceLock::new(), decided: Notify::new() });
-        shard.insert(key, Arc::clone(&fill));
+        let fill = Arc::new(Fill { key: Arc::clone(key), outcome: OnceLock::new(), decided: Notify::new() });
+        shard.insert(Arc::clone(key), Arc::clone(&fill));
         Role::Leader(Leader { fills: Arc::clone(self), fill })
     }
 
     /// Starts a fill that nobody else joins.
     #[must_use]
-    pub fn solo(self: &Arc<Self>, key: &[u8]) -> Leader<F> {
-        let fill = Arc::new(Fill { key: key.into(), outcome: OnceLock::new(), decided: Notify::new() });
+    pub fn solo(self: &Arc<Self>, key: &Arc<[u8]>) -> Leader<F> {
+        let fill = Arc::new(Fill { key: Arc::clone(key), outcome: OnceLock::new(), decided: Notify::new() });
         Leader { fills: Arc::clone(self), fill }
     }
 

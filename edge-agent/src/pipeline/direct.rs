@@ -13,6 +13,7 @@ use crate::{
         body::ViewerBody,
         cache_status::{Handling, integer, ttl},
         connection::ConnectionState,
+        http1::COPIED_BYTES_MAX,
     },
 };
 
@@ -43,14 +44,16 @@ impl Worker {
         &self,
         object: &Arc<Object>,
         handling: Handling,
-        asking: Box<Asking>,
+        asking: Asking,
     ) -> Response<ViewerBody> {
         let now = self.clock.now();
         let handling = Handling { ttl: Some(ttl(&object.head, now)), ..handling };
         let marks = self.marks(handling, asking.id);
         self.metrics.viewer_bytes_sent.add(object.body_bytes());
         let stored = object.head.text();
-        let mut text = Vec::with_capacity(stored.len() + ADDED_BYTES);
+        // A small body will be put behind it.
+        let body = usize::try_from(object.body_bytes().min(COPIED_BYTES_MAX)).unwrap_or(0);
+        let mut text = Vec::with_capacity(stored.len() + ADDED_BYTES + body);
         let put = &mut |bytes: &[u8]| text.extend_from_slice(bytes);
         let (before, after) = around_x_cache(stored);
         put(before);

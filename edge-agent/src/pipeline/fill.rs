@@ -1,10 +1,9 @@
 //! Filling: one fetch from the request to the stored object, with everybody who wants it reading along.
 
-use std::{ops::Range, pin::Pin, rc::Rc, sync::Arc};
+use std::{cell::Cell, ops::Range, pin::Pin, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode, header};
-use tokio::sync::oneshot;
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 
 use super::{
     Worker,
@@ -70,8 +69,8 @@ pub(super) struct Filling {
     pub(super) is_read: bool,
     pub(super) leader: Leader<Fault>,
     pub(super) outgoing: Outgoing,
-    /// The viewer's headers, for Vary.
-    pub(super) request: HeaderMap,
+    /// The viewer's request, for Vary.
+    pub(super) request: Rc<Request<()>>,
     /// What is stored for this request.
     pub(super) selected: Option<Arc<Object>>,
     /// What the origin is asked to validate.
@@ -85,25 +84,23 @@ pub(super) struct Filling {
 /// are many, need not have room for it.
 type Rest = Option<Pin<Box<dyn Future<Output = ()>>>>;
 
-/// Tells the one who started a fill, if there is one and it is still there.
-pub(super) struct Starter(Option<oneshot::Sender<Begun>>);
+/// Where the one who started a fill, on the same worker, finds what it gets.
+pub(super) type Told = Rc<Cell<Option<Begun>>>;
+
+/// Tells the one who started a fill, if there is one; it may have left.
+pub(super) struct Starter(Option<Told>);
 
 impl Starter {
     pub(super) fn tell(&mut self, begun: Begun) {
         if let Some(starter) = self.0.take() {
-            // The viewer may have left; then nobody needs to know.
-            let _ = starter.send(begun);
+            starter.set(Some(begun));
         }
     }
 }
 
 impl Worker {
     /// The fetch itself.
-    pub(super) async fn run_fill(
-        self: Rc<Self>,
-        mut filling: Box<Filling>,
-        starter: Option<oneshot::Sender<Begun>>,
-    ) {
+    pub(super) async fn run_fill(self: Rc<Self>, mut filling: Box<Filling>, starter: Option<Told>) {
         let mut starter = Starter(starter);
         loop {
             let asked = self.clock.now();
@@ -152,7 +149,7 @@ impl Worker {
     ) -> Rest {
         let now = timing.response;
         let may_stand_in = |object: &Arc<Object>| {
-            let asked = RequestDirectives::of(&filling.request);
+            let asked = RequestDirectives::of(filling.request.headers());
             reuse::on_failure(&object.head, &asked, Cause::Expired, Failing::Error, now).is_some()
         };
         if is_server_error(response.status()) && filling.selected.as_ref().is_some_and(may_stand_in) {
@@ -163,7 +160,7 @@ impl Worker {
         }
         let policy = &filling.behavior.rules.cache_policy;
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: &filling.request, authorization };
+        let facts = RequestFacts { headers: filling.request.headers(), authorization };
         let is_part = filling.ranged && response.status() == StatusCode::PARTIAL_CONTENT;
         let held = match is_part {
             true => ranged::held_by(response.status(), response.headers()),

@@ -64,7 +64,7 @@ impl Worker {
             return false;
         };
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: &filling.request, authorization };
+        let facts = RequestFacts { headers: filling.request.headers(), authorization };
         let (headers, version) = (response.headers(), response.version());
         let update = Update { old, headers, version, timing, began: filling.began };
         let same_variant = filling.selected.as_ref().is_some_and(|selected| Arc::ptr_eq(selected, old));

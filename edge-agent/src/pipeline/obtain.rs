@@ -9,11 +9,10 @@ use std::{
 };
 
 use http::{Method, Response, header};
-use tokio::sync::oneshot;
 
 use super::{
     Asking, Errand, Way, Worker,
-    fill::{Begun, Filling},
+    fill::{Begun, Filling, Told},
     lookup::{Found, Slot},
     ranged,
 };
@@ -55,11 +54,12 @@ enum Waited {
 /// a task of its own. Nearly always nothing is left, and there is no task.
 struct Beginning<F: Future<Output = ()> + 'static> {
     fetch: Option<Pin<Box<F>>>,
-    begun: oneshot::Receiver<Begun>,
+    begun: Told,
 }
 
 impl<F: Future<Output = ()> + 'static> Future for Beginning<F> {
-    type Output = Result<Begun, oneshot::error::RecvError>;
+    /// `None` if it was given up.
+    type Output = Option<Begun>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Out of here while it runs, so that one that panics is not run again.
@@ -68,7 +68,10 @@ impl<F: Future<Output = ()> + 'static> Future for Beginning<F> {
         {
             self.fetch = Some(fetch);
         }
-        Pin::new(&mut self.begun).poll(cx)
+        match self.begun.take() {
+            None if self.fetch.is_some() => Poll::Pending,
+            begun => Poll::Ready(begun),
+        }
     }
 }
 
@@ -180,14 +183,14 @@ impl Worker {
             Outcome::Shared { head, body } if self.may_use(slot, &head, &asking) => match body.reader() {
                 Some(reader) => {
                     let handling = Handling { fwd_status: Some(head.status()), detail: None, ..collapsed };
-                    Waited::Answer(Ok(self.growing(&head, reader, handling, asking)))
+                    Waited::Answer(Ok(self.growing(&head, reader, handling, *asking)))
                 }
                 None => Waited::InVain(asking),
             },
             Outcome::Whole(object) if self.may_use(slot, &object.head, &asking) => {
                 let fwd_status = Some(object.head.status());
                 let handling = Handling { fwd_status, detail: None, ..collapsed };
-                Waited::Answer(Ok(self.whole(&object, handling, asking)))
+                Waited::Answer(Ok(self.whole(&object, handling, *asking)))
             }
             Outcome::Stored(object) if self.may_use(slot, &object.head, &asking) => {
                 Waited::Answer(Ok(self.stored_for(errand, &object, collapsed, &asking)))
@@ -239,7 +242,7 @@ impl Worker {
         state: (Arc<Breaker>, Option<Probe>),
         asking: Box<Asking>,
     ) -> Result<Response<ViewerBody>, Failure> {
-        let (begun, beginning) = oneshot::channel();
+        let begun = Told::default();
         let mut filling = self.filling(errand, slot, leader, &found, state, &asking);
         filling.is_read = asking.request.method() == Method::GET;
         // What is stored in one piece is small enough to be fetched in one.
@@ -248,56 +251,56 @@ impl Worker {
             filling.outgoing.headers.insert(header::RANGE, range);
             filling.ranged = true;
         }
-        let fetch = Box::pin(Rc::clone(self).run_fill(filling, Some(begun)));
-        let beginning = Beginning { fetch: Some(fetch), begun: beginning };
+        let fetch = Box::pin(Rc::clone(self).run_fill(filling, Some(Rc::clone(&begun))));
+        let beginning = Beginning { fetch: Some(fetch), begun };
         let begun = match found.selected() {
             // Nothing to be had instead.
             None => beginning.await,
             // If it takes too long, the fetch goes on without this viewer.
             Some(_) => match Box::pin(self.unless_down(errand, &found, beginning)).await {
                 Some(begun) => begun,
-                None => Ok(Begun::Failed(Fault::ResponseTimeout)),
+                None => Some(Begun::Failed(Fault::ResponseTimeout)),
             },
         };
         let now = self.clock.now();
         let handling = found.handling();
         asking.note_not_used(&handling);
         match begun {
-            Ok(Begun::Shared { head, reader, stored }) => {
+            Some(Begun::Shared { head, reader, stored }) => {
                 if !stored {
                     asking.note_not_stored(NO_ROOM);
                 }
                 let handling = Handling { fwd_status: Some(head.status()), stored, ..handling };
-                Ok(self.growing(&head, reader, handling, asking))
+                Ok(self.growing(&head, reader, handling, *asking))
             }
-            Ok(Begun::Whole(object)) => {
+            Some(Begun::Whole(object)) => {
                 let handling = Handling { fwd_status: Some(object.head.status()), stored: true, ..handling };
-                Ok(self.whole(&object, handling, asking))
+                Ok(self.whole(&object, handling, *asking))
             }
-            Ok(Begun::Revalidated { object, stored }) => {
+            Some(Begun::Revalidated { object, stored }) => {
                 let fwd_status = Some(http::StatusCode::NOT_MODIFIED);
                 let handling = Handling { fwd_status, stored, ..handling };
                 Ok(self.stored_for(errand, &object, handling, &asking))
             }
-            Ok(Begun::InBlocks { object, status }) => {
+            Some(Begun::InBlocks { object, status }) => {
                 let handling = Handling { fwd_status: Some(status), stored: true, ..handling };
                 Ok(self.stored_for(errand, &object, handling, &asking))
             }
-            Ok(Begun::OnlyWhole) => Box::pin(self.pass(errand, asking, found.forward().0, None)).await,
-            Ok(Begun::ServerError(alone)) => match found.stand_in(Failing::Error, now) {
+            Some(Begun::OnlyWhole) => Box::pin(self.pass(errand, asking, found.forward().0, None)).await,
+            Some(Begun::ServerError(alone)) => match found.stand_in(Failing::Error, now) {
                 Some((object, permission)) => {
                     let status = alone.response.status();
                     Ok(self.stale(errand, object, permission, Some(status), &found, &asking))
                 }
-                None => Ok(self.alone(errand, *alone, handling, asking)),
+                None => Ok(self.alone(errand, *alone, handling, *asking)),
             },
-            Ok(Begun::Alone { alone, why }) => {
+            Some(Begun::Alone { alone, why }) => {
                 asking.note_not_stored(why.as_str());
                 let handling = Handling { detail: Some(Detail::NotStored(why)), ..handling };
-                Ok(self.alone(errand, *alone, handling, asking))
+                Ok(self.alone(errand, *alone, handling, *asking))
             }
-            Ok(Begun::Failed(fault)) => self.failed(errand, fault, &found, &asking),
-            Err(_) => Err(Fault::Response("the fetch was given up".to_owned()).into()),
+            Some(Begun::Failed(fault)) => self.failed(errand, fault, &found, &asking),
+            None => Err(Fault::Response("the fetch was given up".to_owned()).into()),
         }
     }
 
@@ -323,7 +326,7 @@ impl Worker {
             is_read: false,
             leader,
             outgoing,
-            request: asking.request.headers().clone(),
+            request: Rc::clone(&asking.request),
             selected: found.selected().map(|(object, _)| Arc::clone(object)),
             candidates,
             began: self.cache.invalidations.epoch(),

@@ -65,7 +65,7 @@ impl Worker {
             }
         }
         self.invalidate_by(errand, &asking.request, head.status(), head.headers()).await;
-        Ok(self.alone(errand, alone, Handling::forwarded(forward), asking))
+        Ok(self.alone(errand, alone, Handling::forwarded(forward), *asking))
     }
 
     /// Asks the origin, and notes whether it answered.
@@ -126,7 +126,7 @@ impl Worker {
         if let Some((object, permission)) = failing {
             return Ok(self.stale(errand, object, permission, Some(status), &found, &asking));
         }
-        let Some(old) = old else { return Ok(self.alone(errand, alone, handling, asking)) };
+        let Some(old) = old else { return Ok(self.alone(errand, alone, handling, *asking)) };
         let (headers, version) = (alone.response.headers(), alone.response.version());
         let update = Update { old: &old, headers, version, timing, began };
         let not_modified = status == StatusCode::NOT_MODIFIED;
@@ -135,7 +135,7 @@ impl Worker {
             false => match revalidation::by_head(&old.head, status, headers) {
                 ByHead::Freshen => true,
                 ByHead::Invalidate => false,
-                ByHead::Nothing => return Ok(self.alone(errand, alone, handling, asking)),
+                ByHead::Nothing => return Ok(self.alone(errand, alone, handling, *asking)),
             },
         };
         if !still_good {
@@ -143,7 +143,7 @@ impl Worker {
             return match not_modified {
                 // About something that is not stored: no answer to this viewer.
                 true => self.pass(errand, asking, forward, None).await,
-                false => Ok(self.alone(errand, alone, handling, asking)),
+                false => Ok(self.alone(errand, alone, handling, *asking)),
             };
         }
         let headers = asking.request.headers();
@@ -163,7 +163,7 @@ impl Worker {
         errand: &Errand,
         alone: Alone,
         handling: Handling,
-        asking: Box<Asking>,
+        asking: Asking,
     ) -> Response<ViewerBody> {
         asking.note_not_used(&handling);
         let (mut parts, incoming) = alone.response.into_parts();

@@ -145,7 +145,7 @@ impl Worker {
         head: &Head,
         reader: Reader,
         handling: Handling,
-        asking: Box<Asking>,
+        asking: Asking,
     ) -> Response<ViewerBody> {
         let length = head.content_length();
         self.come(head, length, handling, asking, |busy, skip, left| {
@@ -158,7 +158,7 @@ impl Worker {
         self: &Rc<Self>,
         object: &Arc<Object>,
         handling: Handling,
-        asking: Box<Asking>,
+        asking: Asking,
     ) -> Response<ViewerBody> {
         let length = object.body_bytes();
         if asking.direct {
@@ -178,7 +178,7 @@ impl Worker {
         head: &Head,
         length: Option<u64>,
         handling: Handling,
-        asking: Box<Asking>,
+        asking: Asking,
         body: impl FnOnce(Busy, u64, Option<u64>) -> ViewerBody,
     ) -> Response<ViewerBody> {
         let now = self.clock.now();

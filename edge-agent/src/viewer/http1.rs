@@ -28,10 +28,13 @@ use std::{
 use bytes::Bytes;
 use hyper::server::conn::http1;
 
-pub(crate) use self::plain::{Plain, Received, read};
 use self::{
     gate::{Counted, Gate, HyperIo},
     sending::Sending,
+};
+pub(crate) use self::{
+    plain::{Plain, Received, read},
+    sending::COPIED_BYTES_MAX,
 };
 use super::{
     connection::{Drain, ViewerIo},
