@@ -114,6 +114,12 @@ impl<F> Fills<F> {
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
+    /// Of these, bytes that are just being copied to where they are stored.
+    #[must_use]
+    pub fn gathering_bytes(&self) -> u64 {
+        self.held.gathering.load(Ordering::Relaxed)
+    }
+
     /// Bytes that all bodies under way hold together.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {

@@ -380,6 +380,9 @@ fn absolute(server: &str, target: &PathAndQuery) -> Result<Uri, InvalidUri> {
 /// # Errors
 /// When the origin breaks off or falls silent.
 pub async fn next_chunk(body: &mut ResponseBody, silence_max: Duration) -> Result<Option<Bytes>, Fault> {
+    if body.has_had_its_turn() {
+        tokio::task::yield_now().await;
+    }
     let next_data = async {
         loop {
             let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;

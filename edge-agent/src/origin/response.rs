@@ -43,6 +43,14 @@ impl ResponseBody {
             Self::Wire(body) => body.whole(),
         }
     }
+
+    /// Whether it is time that others have their turn. hyper sees to that itself.
+    pub(super) fn has_had_its_turn(&mut self) -> bool {
+        match self {
+            Self::Hyper(_) => false,
+            Self::Wire(body) => body.has_had_its_turn(),
+        }
+    }
 }
 
 impl Body for ResponseBody {

@@ -202,6 +202,8 @@ pub struct WireBody {
     come: Bytes,
     /// What the rest is read to.
     room: BytesMut,
+    /// Bytes that were read since others had their turn.
+    turn_bytes: usize,
     /// Why there is no rest, for who asks the next time.
     ended: Option<ResponseError>,
 }
@@ -209,12 +211,21 @@ pub struct WireBody {
 impl WireBody {
     pub(super) fn new(wire: &Rc<Wire>, come: Bytes) -> Self {
         let wire = Some(wire).filter(|wire| wire.left.get() > 0).cloned();
-        Self { wire, come, room: BytesMut::new(), ended: None }
+        Self { wire, come, room: BytesMut::new(), turn_bytes: 0, ended: None }
     }
 
     /// All of it, if it has come whole, and nothing was handed on.
     pub(super) fn whole(&self) -> Option<&Bytes> {
         self.wire.is_none().then_some(&self.come)
+    }
+
+    /// Whether it is time that others have their turn. Says so once. An origin may send faster than it is read, for as long as it likes.
+    pub(super) fn has_had_its_turn(&mut self) -> bool {
+        let is_over = self.turn_bytes >= READ_BYTES;
+        if is_over {
+            self.turn_bytes = 0;
+        }
+        is_over
     }
 
     fn left(&self) -> u64 {
@@ -255,6 +266,7 @@ impl Body for WireBody {
         match ready!(this.poll_read(&wire, cx)) {
             Ok(came) if came > 0 => {
                 wire.left.set(wire.left.get() - came as u64);
+                this.turn_bytes += came;
                 this.wire = Some(wire).filter(|wire| wire.left.get() > 0);
                 Poll::Ready(Some(Ok(Frame::data(this.room.split().freeze()))))
             }

@@ -335,7 +335,9 @@ impl Worker {
 
     /// Whether what is under way, and what viewers hold beside the cache, leaves room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.fills.held_bytes() + self.cache.pinned_bytes() <= self.cache.limits().under_way_bytes_max()
+        // The copy that is being made of a body to store it is not to count beside the body itself: others would be given up for it.
+        let pinned = self.cache.pinned_bytes().saturating_sub(self.fills.gathering_bytes());
+        self.fills.held_bytes() + pinned <= self.cache.limits().under_way_bytes_max()
     }
 }
 

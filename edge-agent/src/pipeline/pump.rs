@@ -62,6 +62,7 @@ impl Worker {
             return;
         };
         let head = stored_head(head, bytes);
+        let gathering = self.fills.held.gather(bytes);
         let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
             let ledger = self.cache.ledger.clone();
             let gather = move || Object::counted(head, &chunks, bytes, &ledger);
@@ -73,6 +74,7 @@ impl Worker {
             self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
             body.settle(object);
         }
+        drop(gathering);
         // Only now may the next fill of this key begin, and it will find the object.
     }
 }
