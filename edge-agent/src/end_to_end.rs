@@ -39,6 +39,15 @@ pub fn copy(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
+/// Takes away what is meant for the next hop only.
+pub fn strip(headers: &mut HeaderMap) {
+    let nominated: Vec<&str> = nominated(headers).collect();
+    let is_nominated = |name: &HeaderName| nominated.iter().any(|n| name.as_str().eq_ignore_ascii_case(n));
+    let gone: Vec<HeaderName> =
+        headers.keys().filter(|name| is_hop_by_hop(name) || is_nominated(name)).cloned().collect();
+    gone.iter().for_each(|name| _ = headers.remove(name));
+}
+
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -110,11 +119,17 @@ const NOT_IN_TRAILERS: [HeaderName; 19] = [
 
 /// Sets a list header to what it was, however many lines that took, and one element more.
 pub fn append_to_list(before: GetAll<'_, HeaderValue>, name: HeaderName, element: &str, out: &mut HeaderMap) {
-    let lines = before.iter().map(|value| value.as_bytes().trim_ascii()).filter(|line| !line.is_empty());
-    let list: Vec<&[u8]> = lines.chain([element.as_bytes()]).collect();
-    if let Ok(value) = HeaderValue::try_from(list.join(&b", "[..])) {
+    if let Some(value) = list_with(before, element) {
         out.insert(name, value);
     }
+}
+
+/// A list header as it was, however many lines that took, and one element more.
+#[must_use]
+pub fn list_with(before: GetAll<'_, HeaderValue>, element: &str) -> Option<HeaderValue> {
+    let lines = before.iter().map(|value| value.as_bytes().trim_ascii()).filter(|line| !line.is_empty());
+    let list: Vec<&[u8]> = lines.chain([element.as_bytes()]).collect();
+    HeaderValue::try_from(list.join(&b", "[..])).ok()
 }
 
 #[cfg(test)]
@@ -182,6 +197,8 @@ mod tests {
         }
         let mut to = HeaderMap::new();
         copy(&from, &mut to);
+        strip(&mut from);
         assert_eq!(to.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
+        assert_eq!(from, to);
     }
 }

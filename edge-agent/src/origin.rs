@@ -1,7 +1,8 @@
 //! Origins: fetching what the cache does not have.
 //!
 //! `breaker` remembers which origins are down; `request` decides what of a viewer's request reaches the origin; `s3` addresses and
-//! signs; `http` sends, within the origin's timeouts, the viewer's `body` with it, over one of the `connections` that are kept;
+//! signs; `http` sends, within the origin's timeouts, the viewer's `body` with it, over one of the `connections` that are kept: what is
+//! `plain` goes over a `wire` and needs no hyper, unless the `response` is not plain: then the connection is handed over (`handover`).
 //! `credentials` and `check` work off the serving threads.
 
 pub mod body;
@@ -9,9 +10,13 @@ pub mod breaker;
 pub mod check;
 mod connections;
 pub mod credentials;
+mod handover;
 pub mod http;
+mod plain;
 pub mod request;
+pub mod response;
 pub mod s3;
+mod wire;
 
 /// Why an origin gave no response, or not the whole of it. The pipeline knows which origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

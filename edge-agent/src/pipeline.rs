@@ -11,9 +11,11 @@
 //!
 //! A hit runs through `consider::decide` without waiting for anything and without a task of its own.
 
+mod answer;
 mod blocks;
 pub(crate) mod consider;
 mod debug;
+mod direct;
 mod effects;
 pub(crate) mod fill;
 mod freshen;
@@ -21,6 +23,7 @@ pub(crate) mod lookup;
 mod obtain;
 mod pass;
 mod patience;
+mod pump;
 mod quick;
 mod ranged;
 mod request_id;
@@ -29,14 +32,10 @@ mod respond;
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    convert::Infallible,
     fmt,
-    future::Future,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
 };
 
 use headland_proto::model::{MethodSet, NameSelection};
@@ -45,7 +44,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-pub(crate) use self::quick::Quick;
+pub(crate) use self::{answer::Answer, quick::Quick};
 use self::{
     consider::{Act, Decision, Grounds, Looked, Past, Place, Road},
     debug::{Course, Debug},
@@ -151,6 +150,8 @@ pub struct Worker {
     background: Handle,
     ids: RequestIds,
     key: RefCell<Vec<u8>>,
+    /// See [`Worker::found_nothing`].
+    found_nothing: Cell<bool>,
 }
 
 impl fmt::Debug for Worker {
@@ -192,11 +193,13 @@ impl Place<'_> {
 
 /// A viewer with a request to be answered.
 struct Asking {
-    request: Request<()>,
+    request: Rc<Request<()>>,
     body: Option<Incoming>,
     address: IpAddr,
     id: HeaderValue,
     busy: Busy,
+    /// Whether it reads what is written for it, and hyper knows nothing of it.
+    direct: bool,
     /// What it is to be told beside its answer.
     debug: Option<Rc<Debug>>,
     /// The run that brings the first of the blocks that it wants.
@@ -204,11 +207,19 @@ struct Asking {
 }
 
 impl Asking {
-    fn new(request: Request<Incoming>, address: IpAddr, id: HeaderValue, busy: Busy) -> Self {
+    /// Who asks by way of hyper has a body, be it empty.
+    fn new(
+        request: Request<Option<Incoming>>,
+        address: IpAddr,
+        id: HeaderValue,
+        busy: Busy,
+        debug: Option<Rc<Debug>>,
+    ) -> Box<Self> {
         let (parts, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then_some(body);
-        let (request, following) = (Request::from_parts(parts, ()), Cell::default());
-        Self { request, body, address, id, busy, debug: None, following }
+        let direct = body.is_none();
+        let body = body.filter(|body| !body.is_end_stream());
+        let (request, following) = (Rc::new(Request::from_parts(parts, ())), Cell::default());
+        Box::new(Self { request, body, address, id, busy, direct, debug, following })
     }
 }
 
@@ -229,6 +240,7 @@ impl Worker {
             background: shared.background.clone(),
             ids: RequestIds::new(),
             key: RefCell::default(),
+            found_nothing: Cell::default(),
         }
     }
 
@@ -246,13 +258,13 @@ impl Worker {
     ) -> Answer {
         self.metrics.requests.add(1);
         end_to_end::drop_nominated(request.headers_mut());
-        self.answer(request, address, connection, true)
+        self.answer(request.map(Some), address, connection, true)
     }
 
     /// The same, once more if something has been loaded from disk meanwhile.
     fn answer(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
         address: IpAddr,
         connection: &Rc<ConnectionState>,
         may_load: bool,
@@ -264,7 +276,7 @@ impl Worker {
         let mut key = self.key.borrow_mut();
         key.clear();
         let mut course = Course::default();
-        let has_body = !request.body().is_end_stream();
+        let has_body = request.body().as_ref().is_some_and(|body| !body.is_end_stream());
         let grounds = Grounds { may_load, ..self.grounds(now) };
         let decided = consider::decide(grounds, &table, &request, has_body, &mut key, &mut course);
         let debug = course.debug(request.headers(), &key);
@@ -279,10 +291,7 @@ impl Worker {
                 true => {
                     let Looked { uri, directives, found } = looked;
                     let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
-                    let asking = Asking {
-                        debug: debug.clone(),
-                        ..Asking::new(request, address, id, Busy::new(connection))
-                    };
+                    let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
                     if found.lacks_blocks(asking.request.method()) {
                         let worker = Rc::clone(self);
                         return Answer::later(async move { worker.complete(errand, found, asking).await });
@@ -292,10 +301,7 @@ impl Worker {
             },
             Ok(Decision::For(place, Act::HitAndRevalidate(Looked { uri, directives, found }))) => {
                 let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
-                let asking = Asking {
-                    debug: debug.clone(),
-                    ..Asking::new(request, address, id, Busy::new(connection))
-                };
+                let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
                 let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
@@ -313,13 +319,14 @@ impl Worker {
             }
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
-                let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
-                return self.begin(errand, asking);
+                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
+                return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
-                let errand = place.errand(Way::Cache(looked.slot(&key)));
-                let asking = Asking { debug, ..Asking::new(request, address, id, Busy::new(connection)) };
-                return self.begin(errand, asking);
+                let Looked { uri, directives, found } = looked;
+                let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
+                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
+                return self.begin(errand, asking, found);
             }
             Err(refusal) => {
                 let head_only = request.method() == Method::HEAD;
@@ -329,9 +336,8 @@ impl Worker {
         Answer::now(told(response, debug.as_deref(), now))
     }
 
-    fn begin(self: &Rc<Self>, errand: Errand, asking: Asking) -> Answer {
-        let worker = Rc::clone(self);
-        Answer::later(async move { worker.fetch(errand, asking).await })
+    fn begin(self: &Rc<Self>, errand: Errand, asking: Box<Asking>, found: Found) -> Answer {
+        Answer::later(Rc::clone(self).fetch(errand, asking, found))
     }
 
     /// What is considered here, now.
@@ -371,8 +377,13 @@ impl Worker {
         self.breakers.of(&origin_http::name_of(&errand.behavior.origin))
     }
 
-    /// Every stage that waits for an origin.
-    async fn fetch(self: Rc<Self>, errand: Errand, asking: Asking) -> Response<ViewerBody> {
+    /// Every stage that waits for an origin. What the cache has was `found` a moment ago.
+    async fn fetch(
+        self: Rc<Self>,
+        errand: Errand,
+        asking: Box<Asking>,
+        found: Found,
+    ) -> Response<ViewerBody> {
         self.metrics.misses.add(1);
         let id = asking.id.clone();
         let head_only = asking.request.method() == Method::HEAD;
@@ -386,18 +397,21 @@ impl Worker {
                     debug.note_not_used(past.as_str());
                     debug.note_not_stored(past.as_str());
                 }
-                (past.forward(), self.pass(&errand, asking, past.forward(), None).await)
+                // Boxed, as are other ways that are not the usual one: what is large is moved about for nothing.
+                (past.forward(), Box::pin(self.pass(&errand, asking, past.forward(), None)).await)
             }
             Way::Cache(slot) => {
                 let road = consider::road(&self.cache, semantics, &slot.key, method, headers, now);
                 let answer = match road {
-                    Road::Head => self.head(&errand, slot, asking).await,
-                    Road::Uncacheable => self.pass(&errand, asking, Forward::UriMiss, Some(&slot.key)).await,
+                    Road::Head => Box::pin(self.head(&errand, slot, asking)).await,
+                    Road::Uncacheable => {
+                        Box::pin(self.pass(&errand, asking, Forward::UriMiss, Some(&slot.key))).await
+                    }
                     Road::Oversized => {
                         asking.note_not_stored(road.as_str());
-                        self.pass(&errand, asking, Forward::UriMiss, None).await
+                        Box::pin(self.pass(&errand, asking, Forward::UriMiss, None)).await
                     }
-                    Road::Together => self.obtain(&errand, slot, asking).await,
+                    Road::Together => self.obtain(&errand, slot, asking, Some(found)).await,
                 };
                 (Forward::Miss, answer)
             }
@@ -412,14 +426,21 @@ impl Worker {
     }
 
     /// Answers with what is kept in blocks, some of which are not there. Nothing is said before the first of them comes.
-    async fn complete(self: Rc<Self>, errand: Errand, found: Found, asking: Asking) -> Response<ViewerBody> {
+    async fn complete(
+        self: Rc<Self>,
+        errand: Errand,
+        found: Found,
+        asking: Box<Asking>,
+    ) -> Response<ViewerBody> {
         self.metrics.misses.add(1);
         let (id, debug) = (asking.id.clone(), asking.debug.clone());
         let answer = match self.first_block(&errand, &found, &asking).await {
             Ok(()) => Ok(self.hit_for(&errand, &found, &asking)),
             Err(fault) => match &errand.way {
                 // It turned out to be of a version that is no more.
-                Way::Cache(slot) if !self.is_there(slot, &asking) => self.obtain(&errand, slot, asking).await,
+                Way::Cache(slot) if !self.is_there(slot, &asking) => {
+                    self.obtain(&errand, slot, asking, None).await
+                }
                 _ => Err(fault.into()),
             },
         };
@@ -472,7 +493,7 @@ impl Worker {
 
     /// How this edge names itself in Via.
     fn via(&self, version: http::Version) -> String {
-        format!("{} {}", origin_request::version_text(version), self.identity.pseudonym)
+        [origin_request::version_text(version), " ", &self.identity.pseudonym].concat()
     }
 }
 
@@ -482,35 +503,4 @@ fn told(mut response: Response<ViewerBody>, debug: Option<&Debug>, now: Timestam
         debug.put(response.headers_mut(), now);
     }
     response
-}
-
-/// The answer to a request, as hyper takes it. From the cache it is there already.
-pub(crate) struct Answer(AnswerState);
-
-enum AnswerState {
-    Now(Option<Response<ViewerBody>>),
-    Later(Pin<Box<dyn Future<Output = Response<ViewerBody>>>>),
-}
-
-impl Answer {
-    fn now(response: Response<ViewerBody>) -> Self {
-        Self(AnswerState::Now(Some(response)))
-    }
-
-    fn later(response: impl Future<Output = Response<ViewerBody>> + 'static) -> Self {
-        Self(AnswerState::Later(Box::pin(response)))
-    }
-}
-
-impl Future for Answer {
-    type Output = Result<Response<ViewerBody>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            AnswerState::Now(response) => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
-            AnswerState::Later(response) => response.as_mut().poll(cx).map(Ok),
-        }
-    }
 }

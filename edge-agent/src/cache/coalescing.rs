@@ -49,6 +49,8 @@ pub enum Outcome<F> {
         /// Its body, growing.
         body: Arc<FillBody>,
     },
+    /// The response has come whole and is stored: everybody gets it.
+    Whole(Arc<Object>),
     /// It is stored already: what was there has been validated, or it is kept in blocks, which are on their way. Everybody gets it.
     Stored(Arc<Object>),
     /// The response may not be stored: everybody but the one who started goes to the origin.
@@ -90,27 +92,32 @@ impl<F> Fills<F> {
 
     /// Joins the fill of a key, or starts one.
     #[must_use]
-    pub fn join(self: &Arc<Self>, key: &[u8]) -> Role<F> {
+    pub fn join(self: &Arc<Self>, key: &Arc<[u8]>) -> Role<F> {
         let mut shard = self.shard(key).lock();
         if let Some(fill) = shard.get(key) {
             return Role::Waiter(Arc::clone(fill));
         }
-        let key: Arc<[u8]> = key.into();
-        let fill = Arc::new(Fill { key: Arc::clone(&key), outcome: OnceLock::new(), decided: Notify::new() });
-        shard.insert(key, Arc::clone(&fill));
+        let fill = Arc::new(Fill { key: Arc::clone(key), outcome: OnceLock::new(), decided: Notify::new() });
+        shard.insert(Arc::clone(key), Arc::clone(&fill));
         Role::Leader(Leader { fills: Arc::clone(self), fill })
     }
 
     /// Starts a fill that nobody else joins.
     #[must_use]
-    pub fn solo(self: &Arc<Self>, key: &[u8]) -> Leader<F> {
-        let fill = Arc::new(Fill { key: key.into(), outcome: OnceLock::new(), decided: Notify::new() });
+    pub fn solo(self: &Arc<Self>, key: &Arc<[u8]>) -> Leader<F> {
+        let fill = Arc::new(Fill { key: Arc::clone(key), outcome: OnceLock::new(), decided: Notify::new() });
         Leader { fills: Arc::clone(self), fill }
     }
 
     fn shard(&self, key: &[u8]) -> &Mutex<Shard<F>> {
         let hash = self.hasher.hash_one(key);
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+    }
+
+    /// Of these, bytes that are just being copied to where they are stored.
+    #[must_use]
+    pub fn gathering_bytes(&self) -> u64 {
+        self.held.gathering.load(Ordering::Relaxed)
     }
 
     /// Bytes that all bodies under way hold together.

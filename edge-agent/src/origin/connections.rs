@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    io,
     pin::Pin,
     rc::{Rc, Weak},
     sync::Arc,
@@ -12,15 +13,24 @@ use std::{
 use headland_proto::model::Origin;
 use http::{Request, Response, Uri};
 use hyper::{
-    body::Incoming,
     client::conn::http1::{self, SendRequest},
+    rt::{Read, Write},
 };
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep, timeout},
+};
 use tower::Service as _;
 
-use super::{Fault, body::OutgoingBody};
+use super::{
+    Fault,
+    body::OutgoingBody,
+    handover::HandedOver,
+    response::ResponseBody,
+    wire::{Exchanged, Wire, WireBody},
+};
 use crate::error_chain::ErrorChain;
 
 /// Idle connections one worker keeps to one origin.
@@ -51,9 +61,41 @@ struct Idle {
 /// A connection.
 #[derive(Debug)]
 struct Line {
-    sender: SendRequest<OutgoingBody>,
+    speaker: Speaker,
     /// When the origin has been silent for too long. It stays with the connection: to put a timer off costs less than to make one.
     silence: Pin<Box<Sleep>>,
+}
+
+/// Who speaks on a connection.
+#[derive(Debug)]
+enum Speaker {
+    /// Nobody but who makes a request. So begins every connection in clear.
+    Wire(Rc<Wire>),
+    /// hyper, for good.
+    Hyper(SendRequest<OutgoingBody>),
+}
+
+impl Speaker {
+    fn is_wire(&self) -> bool {
+        matches!(self, Self::Wire(_))
+    }
+
+    /// Whether there will be no more requests on it.
+    fn is_closed(&self) -> bool {
+        match self {
+            // Nobody reads the rest of a response whose connection is given back.
+            Self::Wire(wire) => Rc::strong_count(wire) > 1 || !wire.is_ready(),
+            Self::Hyper(sender) => sender.is_closed(),
+        }
+    }
+
+    /// Whether the last response is done with.
+    fn is_ready(&self) -> bool {
+        match self {
+            Self::Wire(_) => true,
+            Self::Hyper(sender) => sender.is_ready(),
+        }
+    }
 }
 
 /// A connection in use. When it is dropped it is kept for the next request, unless it is at its end.
@@ -86,9 +128,16 @@ impl Connections {
         })
     }
 
-    /// A connection to this scheme and authority: one that was kept, or else a new one.
-    pub(super) async fn get(self: &Rc<Self>, server: &str, origin: &Origin) -> Result<InUse, Fault> {
-        let (name, line, is_new) = match self.take_idle(server) {
+    /// A connection to this scheme and authority: one that was kept, or else a new one. Of those that were kept, hyper's if it is not for
+    /// a `plain` request; but any is better than a new one.
+    pub(super) async fn get(
+        self: &Rc<Self>,
+        server: &str,
+        origin: &Origin,
+        plain: bool,
+    ) -> Result<InUse, Fault> {
+        let kept = self.take_idle(server, plain).or_else(|| self.take_idle(server, !plain));
+        let (name, line, is_new) = match kept {
             Some((name, line)) => (name, line, false),
             // Boxed, because it is seldom: the future of every fetch is smaller for it.
             None => (Rc::from(server), Box::pin(self.connect(server, origin)).await?, true),
@@ -97,16 +146,19 @@ impl Connections {
         Ok(InUse { connections, origin: name, keep: origin.keepalive_timeout, is_new, line: Some(line) })
     }
 
-    fn take_idle(&self, server: &str) -> Option<(Rc<str>, Line)> {
+    fn take_idle(&self, server: &str, wire: bool) -> Option<(Rc<str>, Line)> {
         let mut all = self.idle.borrow_mut();
         let name = Rc::clone(all.get_key_value(server)?.0);
         let idle = all.get_mut(server)?;
         let now = Instant::now();
         for at in (0..idle.len()).rev() {
-            let Idle { line, until } = &idle[at];
-            if line.sender.is_closed() || *until <= now {
+            let Idle { line: Line { speaker, .. }, until } = &idle[at];
+            if speaker.is_wire() != wire {
+                continue;
+            }
+            if speaker.is_closed() || *until <= now {
                 idle.remove(at);
-            } else if line.sender.is_ready() {
+            } else if speaker.is_ready() {
                 return Some((name, idle.remove(at).line));
             }
             // Any other is not quite done with its last response.
@@ -124,15 +176,11 @@ impl Connections {
             let reason = ErrorChain(&*error).to_string();
             if reason.contains("timed out") { Fault::ConnectTimeout } else { Fault::Connect(reason) }
         })?;
-        let begun = http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).handshake(io).await;
-        let (sender, connection) = begun.map_err(|error| Fault::Connect(ErrorChain(&error).to_string()))?;
-        tokio::task::spawn_local(async move {
-            // Whoever has a request under way learns of it from the response.
-            if let Err(error) = connection.await {
-                tracing::trace!(%error, "a connection to an origin ended");
-            }
-        });
-        Ok(Line { sender, silence: Box::pin(sleep(origin.response_timeout)) })
+        let speaker = match io {
+            MaybeHttpsStream::Http(tcp) => Speaker::Wire(Rc::new(Wire::new(tcp.into_inner()))),
+            MaybeHttpsStream::Https(_) => Speaker::Hyper(hyper_on(io).await?),
+        };
+        Ok(Line { speaker, silence: Box::pin(sleep(origin.response_timeout)) })
     }
 
     fn connector(&self, connection_timeout: Duration) -> HttpsConnector<HttpConnector> {
@@ -162,6 +210,19 @@ impl Connections {
     }
 }
 
+/// Lets hyper speak on a connection.
+async fn hyper_on(io: impl Read + Write + Unpin + 'static) -> Result<SendRequest<OutgoingBody>, Fault> {
+    let begun = http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).handshake(io).await;
+    let (sender, connection) = begun.map_err(|error| Fault::Connect(ErrorChain(&error).to_string()))?;
+    tokio::task::spawn_local(async move {
+        // Whoever has a request under way learns of it from the response.
+        if let Err(error) = connection.await {
+            tracing::trace!(%error, "a connection to an origin ended");
+        }
+    });
+    Ok(sender)
+}
+
 /// Drops connections that have waited too long, until there are none.
 async fn sweep(connections: Weak<Connections>) {
     loop {
@@ -170,7 +231,7 @@ async fn sweep(connections: Weak<Connections>) {
         let now = Instant::now();
         let mut all = connections.idle.borrow_mut();
         all.retain(|_, idle| {
-            idle.retain(|idle| idle.until > now && !idle.line.sender.is_closed());
+            idle.retain(|idle| idle.until > now && !idle.line.speaker.is_closed());
             !idle.is_empty()
         });
         if all.is_empty() {
@@ -180,7 +241,57 @@ async fn sweep(connections: Weak<Connections>) {
     }
 }
 
+impl Line {
+    /// Gives a wire to hyper.
+    async fn for_hyper(self, give: impl FnOnce(TcpStream) -> HandedOver) -> Result<Self, Fault> {
+        let speaker = match self.speaker {
+            Speaker::Wire(wire) => {
+                let gone = || Fault::Response("the connection is gone".to_owned());
+                let wire = Rc::into_inner(wire).ok_or_else(gone)?;
+                Speaker::Hyper(hyper_on(give(wire.into_stream())).await?)
+            }
+            hyper @ Speaker::Hyper(_) => hyper,
+        };
+        Ok(Self { speaker, ..self })
+    }
+}
+
 impl InUse {
+    /// Makes a plain request, whose head this is, and waits for the head of the response. `None` if the connection is hyper's, or is now
+    /// because the response is for it to read: then the same request is to be made by [`InUse::send`].
+    pub(super) async fn exchange(
+        &mut self,
+        request: &[u8],
+        silence_max: Duration,
+    ) -> Result<Option<Response<ResponseBody>>, Fault> {
+        // Out of the hands of who would keep it if this were given up half-way.
+        let Some(mut line) = self.line.take_if(|line| line.speaker.is_wire()) else { return Ok(None) };
+        let Speaker::Wire(wire) = &mut line.speaker else { return Ok(None) };
+        let exchanged = match Rc::get_mut(wire) {
+            Some(wire) => {
+                line.silence.as_mut().reset(Instant::now() + silence_max);
+                tokio::select! {
+                    biased;
+                    exchanged = wire.exchange(request) => exchanged,
+                    () = line.silence.as_mut() => return Err(Fault::ResponseTimeout),
+                }
+            }
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        match exchanged.map_err(|error| Fault::Response(error.to_string()))? {
+            Exchanged::Plain(response) => {
+                let response = response.map(|come| ResponseBody::Wire(WireBody::new(wire, come)));
+                self.line = Some(line);
+                Ok(Some(response))
+            }
+            Exchanged::Other(come) => {
+                self.line =
+                    Some(Box::pin(line.for_hyper(|stream| HandedOver::answered(stream, come))).await?);
+                Ok(None)
+            }
+        }
+    }
+
     /// Sends a request and waits for the head of the response. `progress` tells whether the request is still being sent, during which
     /// the origin may be silent for longer than `silence_max`.
     pub(super) async fn send(
@@ -188,9 +299,15 @@ impl InUse {
         request: Request<OutgoingBody>,
         silence_max: Duration,
         progress: impl Fn() -> u64,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<ResponseBody>, Unanswered> {
         let broken = || Unanswered::Fault(Fault::Response("the connection is gone".to_owned()));
-        let Line { sender, silence } = self.line.as_mut().ok_or_else(broken)?;
+        if let Some(line) = self.line.take_if(|line| line.speaker.is_wire()) {
+            let line = Box::pin(line.for_hyper(HandedOver::idle)).await;
+            self.line = Some(line.map_err(Unanswered::Fault)?);
+        }
+        let Some(Line { speaker: Speaker::Hyper(sender), silence }) = &mut self.line else {
+            return Err(broken());
+        };
         let answer = sender.try_send_request(request);
         tokio::pin!(answer);
         let mut seen = progress();
@@ -198,7 +315,7 @@ impl InUse {
         loop {
             tokio::select! {
                 biased;
-                answered = &mut answer => return answered.map_err(|mut error| match error.take_message() {
+                answered = &mut answer => return answered.map(|response| response.map(ResponseBody::Hyper)).map_err(|mut error| match error.take_message() {
                     Some(unsent) => Unanswered::Unsent(Box::new(unsent)),
                     None => Unanswered::Fault(Fault::Response(ErrorChain(error.error()).to_string())),
                 }),
@@ -217,7 +334,7 @@ impl InUse {
 impl Drop for InUse {
     fn drop(&mut self) {
         if let (Some(line), Some(connections)) = (self.line.take(), self.connections.upgrade())
-            && !line.sender.is_closed()
+            && !line.speaker.is_closed()
         {
             connections.put_back(Rc::clone(&self.origin), line, Instant::now() + self.keep);
         }

@@ -26,6 +26,8 @@ use super::{
     body::{Expectation, OutgoingBody},
     connections::{Connections, InUse, Unanswered},
     credentials::CredentialsStore,
+    plain::{self, PlainRequest},
+    response::{ResponseBody, ResponseError},
     s3,
 };
 use crate::error_chain::ErrorChain;
@@ -100,7 +102,7 @@ pub struct UnderWay {
 }
 
 impl UnderWay {
-    fn begin(load: &Rc<Load>, origin: String) -> Result<Self, Fault> {
+    fn begin(load: &Rc<Load>, origin: &str) -> Result<Self, Fault> {
         let origin: Rc<str> = origin.into();
         let mut by_origin = load.by_origin.borrow_mut();
         let of_this = by_origin.entry(Rc::clone(&origin)).or_default();
@@ -159,25 +161,25 @@ impl Origins {
     pub async fn fetch(
         &self,
         origin: &Origin,
-        outgoing: Outgoing,
-    ) -> Result<(Response<Incoming>, UnderWay), Fault> {
-        let mut under_way = UnderWay::begin(&self.load, name_of(origin))?;
-        let safe = matches!(outgoing.method, Method::GET | Method::HEAD) && outgoing.body.is_none();
-        let has_body = outgoing.body.is_some();
-        let mut body = outgoing.body;
+        outgoing: &mut Outgoing,
+    ) -> Result<(Response<ResponseBody>, UnderWay), Fault> {
+        let name = name_of(origin);
+        let mut under_way = UnderWay::begin(&self.load, &name)?;
+        let plain = plain::request(origin, &name, outgoing);
+        let mut body = outgoing.body.take();
+        let has_body = body.is_some();
+        let safe = matches!(outgoing.method, Method::GET | Method::HEAD) && !has_body;
+        let outgoing = &*outgoing;
         let (mut connects, mut resends) = (1, 0);
         loop {
-            let request = Parts {
-                path: &outgoing.path,
-                query: outgoing.query.as_deref(),
-                host: outgoing.host.as_ref(),
+            let sent = match &plain {
+                Some(plain) => self.send_plain(origin, outgoing, plain).await,
+                // Boxed, because it is large, and not what most fetches come to.
+                None => {
+                    Box::pin(self.send_any(origin, outgoing, body.take(), &mut under_way.expectation)).await
+                }
             };
-            let (server, mut request) =
-                self.address(origin, &outgoing.method, &outgoing.headers, request, body.take()).await?;
-            if outgoing.expects_continue && !request.body().is_end_stream() {
-                under_way.expectation = Some(ask_first(&mut request, origin.response_timeout));
-            }
-            match self.send(&server, origin, request).await {
+            match sent {
                 Ok((response, in_use)) => {
                     under_way.in_use = Some(in_use);
                     if let Some(expectation) = &under_way.expectation {
@@ -197,17 +199,54 @@ impl Origins {
         }
     }
 
+    /// Makes a plain request, by hyper only if the response is none for a wire.
+    async fn send_plain(
+        &self,
+        origin: &Origin,
+        outgoing: &Outgoing,
+        plain: &PlainRequest,
+    ) -> Result<(Response<ResponseBody>, InUse), Fault> {
+        let mut in_use = self.connections.get(&plain.server, origin, true).await?;
+        if let Some(response) = in_use.exchange(&plain.head, origin.response_timeout).await? {
+            return Ok((response, in_use));
+        }
+        Box::pin(async move {
+            let (server, request) = self.address(origin, outgoing, None).await?;
+            self.send(&server, origin, request, Some(in_use)).await
+        })
+        .await
+    }
+
+    /// Makes any request, by hyper.
+    async fn send_any(
+        &self,
+        origin: &Origin,
+        outgoing: &Outgoing,
+        body: Option<Incoming>,
+        expectation: &mut Option<Arc<Expectation>>,
+    ) -> Result<(Response<ResponseBody>, InUse), Fault> {
+        let (server, mut request) = self.address(origin, outgoing, body).await?;
+        if outgoing.expects_continue && !request.body().is_end_stream() {
+            *expectation = Some(ask_first(&mut request, origin.response_timeout));
+        }
+        self.send(&server, origin, request, None).await
+    }
+
     async fn send(
         &self,
         server: &str,
         origin: &Origin,
         mut request: Request<OutgoingBody>,
-    ) -> Result<(Response<Incoming>, InUse), Fault> {
+        mut first: Option<InUse>,
+    ) -> Result<(Response<ResponseBody>, InUse), Fault> {
         let progress = request.body().progress();
         loop {
             // First the connection: name, TCP and TLS together. From then on, or from the last of the request's body, the origin's
             // silence counts.
-            let mut in_use = self.connections.get(server, origin).await?;
+            let mut in_use = match first.take() {
+                Some(in_use) => in_use,
+                None => self.connections.get(server, origin, false).await?,
+            };
             let progress = || progress.load(Ordering::Relaxed);
             match in_use.send(request, origin.response_timeout, progress).await {
                 Ok(response) => return Ok((response, in_use)),
@@ -225,33 +264,31 @@ impl Origins {
     async fn address(
         &self,
         origin: &Origin,
-        method: &Method,
-        headers: &HeaderMap,
-        parts: Parts<'_>,
+        outgoing: &Outgoing,
         body: Option<Incoming>,
     ) -> Result<(String, Request<OutgoingBody>), Fault> {
         let unusable = |reason: &dyn std::fmt::Display| Fault::Request(reason.to_string());
         let (scheme, authority, path) = match &origin.kind {
             OriginKind::Custom(custom) => {
-                (custom.scheme, custom.authority(), format!("{}{}", origin.path, parts.path))
+                (custom.scheme, custom.authority(), format!("{}{}", origin.path, outgoing.path))
             }
             OriginKind::S3(s3_origin) => {
-                let address = s3::address(s3_origin, &origin.path, parts.path)?;
+                let address = s3::address(s3_origin, &origin.path, &outgoing.path)?;
                 (s3_origin.scheme, address.authority, address.path)
             }
         };
         let query = match &origin.kind {
-            OriginKind::Custom(_) => parts.query.map(str::to_owned),
-            OriginKind::S3(_) => parts.query.and_then(s3::forwarded_query),
+            OriginKind::Custom(_) => outgoing.query.clone(),
+            OriginKind::S3(_) => outgoing.query.as_deref().and_then(s3::forwarded_query),
         };
         let server = [scheme.as_str(), "://", &authority].concat();
         let target = target(path, query.as_deref()).map_err(|e| unusable(&e))?;
         let mut request = Request::new(OutgoingBody::new(body));
-        *request.method_mut() = method.clone();
+        *request.method_mut() = outgoing.method.clone();
         *request.uri_mut() = target.clone().into();
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = headers.clone();
-        let host = match parts.host {
+        *request.headers_mut() = outgoing.headers.clone();
+        let host = match &outgoing.host {
             Some(host) => host.clone(),
             None => HeaderValue::try_from(authority).map_err(|e| unusable(&e))?,
         };
@@ -309,7 +346,7 @@ pub fn name_of(origin: &Origin) -> String {
 /// Refuses a response whose body might not end where it seems to: a transfer coding other than chunked (the client reads it to
 /// the end of the connection and leaves it coded), a length beside a transfer coding, a change of protocol nobody asked for
 /// (RFC 9112 sections 6.1 and 6.3, RFC 9110 section 7.8).
-fn check_framing(response: &Response<Incoming>) -> Result<(), Fault> {
+fn check_framing(response: &Response<ResponseBody>) -> Result<(), Fault> {
     let headers = response.headers();
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
@@ -324,12 +361,6 @@ fn check_framing(response: &Response<Incoming>) -> Result<(), Fault> {
         return Ok(());
     };
     Err(Fault::Response(wrong.to_owned()))
-}
-
-struct Parts<'a> {
-    path: &'a str,
-    query: Option<&'a str>,
-    host: Option<&'a HeaderValue>,
 }
 
 fn target(mut path: String, query: Option<&str>) -> Result<PathAndQuery, InvalidUri> {
@@ -348,7 +379,10 @@ fn absolute(server: &str, target: &PathAndQuery) -> Result<Uri, InvalidUri> {
 ///
 /// # Errors
 /// When the origin breaks off or falls silent.
-pub async fn next_chunk(body: &mut Incoming, silence_max: Duration) -> Result<Option<Bytes>, Fault> {
+pub async fn next_chunk(body: &mut ResponseBody, silence_max: Duration) -> Result<Option<Bytes>, Fault> {
+    if body.has_had_its_turn() {
+        tokio::task::yield_now().await;
+    }
     let next_data = async {
         loop {
             let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
@@ -367,7 +401,7 @@ pub async fn next_chunk(body: &mut Incoming, silence_max: Duration) -> Result<Op
         Poll::Pending => timeout(silence_max, next_data).await,
     };
     match result {
-        Ok(result) => result.map_err(|error: hyper::Error| Fault::Response(ErrorChain(&error).to_string())),
+        Ok(result) => result.map_err(|error: ResponseError| Fault::Response(ErrorChain(&error).to_string())),
         Err(_) => Err(Fault::ResponseTimeout),
     }
 }

@@ -12,6 +12,8 @@ use crate::end_to_end;
 
 /// Name under which this program is known to origins.
 const USER_AGENT: HeaderValue = HeaderValue::from_static("Headland");
+/// Fields that may be added to those of the viewer's that are sent, Host included.
+const OWN_FIELDS: usize = 5;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
@@ -74,9 +76,11 @@ pub fn headers(
     cookies: Option<&str>,
     identity: &Identity,
 ) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(16);
     let everything =
         policy.semantics == Semantics::Rfc9111 || !matches!(*viewer.method, Method::GET | Method::HEAD);
+    // Of about the right size: the memory of a large table is cold.
+    let from_viewer = if everything { viewer.headers.len() } else { policy.headers.len() };
+    let mut out = HeaderMap::with_capacity(from_viewer + OWN_FIELDS);
     if everything {
         end_to_end::copy(viewer.headers, &mut out);
         out.remove(header::HOST);
@@ -126,7 +130,7 @@ pub fn headers(
     // What the edge itself says about the way the request took.
     let address = viewer.address.to_canonical().to_string();
     let forwarded_for = if everything { viewer.headers } else { &HeaderMap::new() };
-    let via = format!("{} {}", version_text(viewer.version), identity.pseudonym);
+    let via = [version_text(viewer.version), " ", &identity.pseudonym].concat();
     for (before, name, element) in [
         (forwarded_for, X_FORWARDED_FOR, address.as_str()),
         (viewer.headers, header::VIA, via.as_str()),

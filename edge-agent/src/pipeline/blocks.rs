@@ -5,7 +5,7 @@ mod fetch;
 use std::{collections::VecDeque, future::poll_fn, ops::Range, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{Request, header};
 use tokio::sync::mpsc;
 
 pub(super) use self::fetch::Arriving;
@@ -36,8 +36,8 @@ pub(super) struct InBlocks {
     pub(super) object: Arc<Object>,
     pub(super) blocks: Blocks,
     pub(super) behavior: Arc<Behavior>,
-    /// The viewer's headers, for Vary.
-    pub(super) request: HeaderMap,
+    /// The viewer's request, for Vary.
+    pub(super) request: Rc<Request<()>>,
     /// The request to the origin, without conditions and Range.
     pub(super) outgoing: Outgoing,
     pub(super) breaker: Arc<Breaker>,
@@ -64,7 +64,7 @@ impl Worker {
             object: Arc::clone(object),
             blocks,
             behavior: Arc::clone(&errand.behavior),
-            request: asking.request.headers().clone(),
+            request: Rc::clone(&asking.request),
             outgoing: self.outgoing(errand, Purpose::Fill, &asking.request, asking.address),
             breaker: self.breaker(errand),
         })

@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 use headland_proto::model::{MethodSet, Semantics};
 use http::{HeaderMap, Method, Request, header};
 
-use super::lookup::{self, Found, Slot};
+use super::lookup::{self, Found};
 use crate::{
     cache::{
         Cache,
@@ -104,12 +104,6 @@ pub(crate) struct Looked {
     pub(crate) uri: UriPart,
     pub(crate) directives: RequestDirectives,
     pub(crate) found: Found,
-}
-
-impl Looked {
-    pub(super) fn slot(self, key: &[u8]) -> Slot {
-        Slot { key: key.into(), uri: self.uri, directives: self.directives }
-    }
 }
 
 /// Why a request may neither be answered from the cache nor fill it.

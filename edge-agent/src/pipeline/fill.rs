@@ -1,16 +1,15 @@
 //! Filling: one fetch from the request to the stored object, with everybody who wants it reading along.
 
-use std::{ops::Range, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, ops::Range, pin::Pin, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
-use tokio::sync::oneshot;
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 
 use super::{
     Worker,
     blocks::{Arriving, InBlocks, plain},
     pass::Alone,
+    pump::Pump,
     ranged,
 };
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
         cache_control::RequestDirectives,
         coalescing::{
             Leader, Outcome,
-            body::{Demand, FillBody, Reader},
+            body::{FillBody, Reader},
         },
         freshness::{self, Timing},
         invalidation::Epoch,
@@ -30,16 +29,13 @@ use crate::{
     origin::{
         Fault,
         breaker::{Breaker, Probe},
-        http::{self as origin_http, Outgoing, UnderWay},
+        http::{Outgoing, UnderWay},
+        response::ResponseBody,
     },
     routing::compile::Behavior,
     viewer::response,
 };
 
-/// Objects larger than this are put together off the worker, which has other viewers to serve.
-const GATHERED_ELSEWHERE_BYTES: u64 = 1 << 20;
-/// How long to wait for those who have been told of a body and have not begun to read.
-const ABOUT_TO_BEGIN: Duration = Duration::from_millis(1);
 /// What asks the origin to validate.
 pub(super) const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
@@ -47,6 +43,8 @@ pub(super) const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::I
 pub(super) enum Begun {
     /// An object under way; `stored` if it is going to be kept.
     Shared { head: Arc<Head>, reader: Reader, stored: bool },
+    /// An object that has come whole and is stored.
+    Whole(Arc<Object>),
     /// What was stored is still good.
     Revalidated { object: Arc<Object>, stored: bool },
     /// An object that is kept in blocks, which are on their way, and the status it came with.
@@ -71,8 +69,8 @@ pub(super) struct Filling {
     pub(super) is_read: bool,
     pub(super) leader: Leader<Fault>,
     pub(super) outgoing: Outgoing,
-    /// The viewer's headers, for Vary.
-    pub(super) request: HeaderMap,
+    /// The viewer's request, for Vary.
+    pub(super) request: Rc<Request<()>>,
     /// What is stored for this request.
     pub(super) selected: Option<Arc<Object>>,
     /// What the origin is asked to validate.
@@ -82,30 +80,32 @@ pub(super) struct Filling {
     pub(super) probe: Option<Probe>,
 }
 
-/// Tells the one who started a fill, if there is one and it is still there.
-pub(super) struct Starter(Option<oneshot::Sender<Begun>>);
+/// What of a fill is left to be done when its head has come; most often nothing. By itself, so that the future of a fetch, of which there
+/// are many, need not have room for it.
+type Rest = Option<Pin<Box<dyn Future<Output = ()>>>>;
+
+/// Where the one who started a fill, on the same worker, finds what it gets.
+pub(super) type Told = Rc<Cell<Option<Begun>>>;
+
+/// Tells the one who started a fill, if there is one; it may have left.
+pub(super) struct Starter(Option<Told>);
 
 impl Starter {
     pub(super) fn tell(&mut self, begun: Begun) {
         if let Some(starter) = self.0.take() {
-            // The viewer may have left; then nobody needs to know.
-            let _ = starter.send(begun);
+            starter.set(Some(begun));
         }
     }
 }
 
 impl Worker {
     /// The fetch itself.
-    pub(super) async fn run_fill(
-        self: Rc<Self>,
-        mut filling: Filling,
-        starter: Option<oneshot::Sender<Begun>>,
-    ) {
+    pub(super) async fn run_fill(self: Rc<Self>, mut filling: Box<Filling>, starter: Option<Told>) {
         let mut starter = Starter(starter);
         loop {
             let asked = self.clock.now();
             self.metrics.origin_fetches.add(1);
-            let fetched = self.origins.fetch(&filling.behavior.origin, filling.outgoing.repeated()).await;
+            let fetched = self.origins.fetch(&filling.behavior.origin, &mut filling.outgoing).await;
             let now = self.clock.now();
             // It is known now how the origin is, however long the body takes.
             drop(filling.probe.take());
@@ -131,33 +131,36 @@ impl Worker {
                 CONDITIONS.iter().for_each(|name| _ = filling.outgoing.headers.remove(name));
                 continue;
             }
-            return self.take(filling, response, under_way, timing, starter).await;
+            if let Some(rest) = self.take(filling, response, under_way, timing, starter) {
+                rest.await;
+            }
+            return;
         }
     }
 
     /// A response with a body of its own.
-    async fn take(
-        self: Rc<Self>,
-        filling: Filling,
-        response: Response<Incoming>,
+    fn take(
+        self: &Rc<Self>,
+        filling: Box<Filling>,
+        response: Response<ResponseBody>,
         under_way: UnderWay,
         timing: Timing,
         mut starter: Starter,
-    ) {
+    ) -> Rest {
         let now = timing.response;
         let may_stand_in = |object: &Arc<Object>| {
-            let asked = RequestDirectives::of(&filling.request);
+            let asked = RequestDirectives::of(filling.request.headers());
             reuse::on_failure(&object.head, &asked, Cause::Expired, Failing::Error, now).is_some()
         };
         if is_server_error(response.status()) && filling.selected.as_ref().is_some_and(may_stand_in) {
             self.hold(&filling, Failing::Error, now);
             filling.leader.decide(Outcome::ServerError);
             starter.tell(Begun::ServerError(Box::new(Alone { response, under_way })));
-            return;
+            return None;
         }
         let policy = &filling.behavior.rules.cache_policy;
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: &filling.request, authorization };
+        let facts = RequestFacts { headers: filling.request.headers(), authorization };
         let is_part = filling.ranged && response.status() == StatusCode::PARTIAL_CONTENT;
         let held = match is_part {
             true => ranged::held_by(response.status(), response.headers()),
@@ -169,17 +172,17 @@ impl Worker {
         match storability::decide(policy, facts, response_facts) {
             Err(reason) if !is_part => {
                 self.leave_alone(&filling, reason, Alone { response, under_way }, &mut starter);
+                None
             }
             Ok(storable) if !is_part || held.is_some() => {
                 self.share(filling, response, under_way, Came { timing, held, is_part }, storable, starter)
-                    .await;
             }
             _ => self.only_whole(&filling, &mut starter),
         }
     }
 
     /// Part of something that cannot be kept.
-    fn only_whole(&self, filling: &Filling, starter: &mut Starter) {
+    fn only_whole(&self, filling: &Filling, starter: &mut Starter) -> Rest {
         let now = self.clock.now();
         self.cache.oversized.remember(&filling.key, now);
         if let Some(superseded) = &filling.selected {
@@ -187,6 +190,7 @@ impl Worker {
         }
         filling.leader.decide(Outcome::Alone);
         starter.tell(Begun::OnlyWhole);
+        None
     }
 
     /// A response that is not to be stored.
@@ -210,20 +214,20 @@ impl Worker {
     }
 
     /// A response that is stored, and that all who wait get as it comes.
-    async fn share(
-        self: Rc<Self>,
-        filling: Filling,
-        response: Response<Incoming>,
+    fn share(
+        self: &Rc<Self>,
+        filling: Box<Filling>,
+        response: Response<ResponseBody>,
         under_way: UnderWay,
         came: Came,
         storable: Storable,
         mut starter: Starter,
-    ) {
+    ) -> Rest {
         let (parts, incoming) = response.into_parts();
         let Came { timing, held, is_part } = came;
         let policy = &filling.behavior.rules.cache_policy;
         let mut headers =
-            response::headers_from_origin(&parts.headers, policy, &self.via(parts.version), timing.response);
+            response::headers_from_origin(parts.headers, policy, &self.via(parts.version), timing.response);
         if let Some((_, length)) = held.as_ref().filter(|_| is_part) {
             headers.remove(header::CONTENT_RANGE);
             headers.insert(header::CONTENT_LENGTH, (*length).into());
@@ -242,14 +246,13 @@ impl Worker {
         {
             let arriving = Arriving { incoming, skip: 0, left: 0, came: 0, _under_way: under_way };
             let came = (parts.status, bytes, length);
-            return self.share_in_blocks(filling, head, all, came, arriving, starter).await;
+            return self.share_in_blocks(filling, head, all, came, arriving, starter);
         }
         if is_part && held.is_none_or(|(bytes, length)| bytes != (0..length)) {
             return self.only_whole(&filling, &mut starter);
         }
-        let own_head = all.map(|headers| Arc::new(Unpacked { headers, ..head.clone() }.pack()));
-        let head = Arc::new(head.pack());
-        let own_head = own_head.unwrap_or_else(|| Arc::clone(&head));
+        let own_head = all.map(|headers| Unpacked { headers, ..head.clone() }.pack());
+        let head = head.pack();
         let length = head.content_length();
         if length.is_some_and(|length| length > self.cache.limits().piece_bytes_max()) {
             self.cache.oversized.remember(&filling.key, timing.response);
@@ -260,6 +263,14 @@ impl Worker {
             self.cache.uncacheable.remember(filling.leader.key(), timing.response);
         }
         let stored = self.has_room_for(length);
+        if let Some(whole) = incoming.whole().filter(|whole| length == Some(whole.len() as u64))
+            && (shareable && stored && own_head.is_none())
+        {
+            self.share_whole(&filling, head, whole, &mut starter);
+            return None;
+        }
+        let head = Arc::new(head);
+        let own_head = own_head.map_or_else(|| Arc::clone(&head), Arc::new);
         let body = FillBody::new(stored, Arc::clone(&self.fills.held));
         if let Some(reader) = body.reader() {
             starter.tell(Begun::Shared { head: own_head, reader, stored });
@@ -268,19 +279,28 @@ impl Worker {
             true => Outcome::Shared { head: Arc::clone(&head), body: Arc::clone(&body) },
             false => Outcome::Alone,
         });
-        self.pump(Pump { filling, head, body, incoming, _under_way: under_way }).await;
+        let (worker, pump) = (Rc::clone(self), Pump { filling, head, body, incoming, _under_way: under_way });
+        Some(Box::pin(async move { worker.pump(pump).await }))
+    }
+
+    /// A response that has come whole: it is stored, and all who wait get what is stored.
+    fn share_whole(&self, filling: &Filling, head: Head, body: &Bytes, starter: &mut Starter) {
+        let object = Arc::new(Object::kept_in(&self.cache.arena, head, [body], body.len() as u64));
+        self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
+        filling.leader.decide(Outcome::Whole(Arc::clone(&object)));
+        starter.tell(Begun::Whole(object));
     }
 
     /// A response that is stored in blocks: all who wait get its head, and each gets the blocks that it wants.
-    async fn share_in_blocks(
-        self: Rc<Self>,
-        filling: Filling,
+    fn share_in_blocks(
+        self: &Rc<Self>,
+        filling: Box<Filling>,
         head: Unpacked,
         all: Option<HeaderMap>,
         (status, bytes, length): (StatusCode, Range<u64>, u64),
         arriving: Arriving,
         mut starter: Starter,
-    ) {
+    ) -> Rest {
         let known = filling.candidates.iter().filter_map(|old| Some((old, old.head.blocks()?)));
         let known = known.into_iter().find(|(old, blocks)| blocks.are_of(&old.head, &head.headers, length));
         let blocks = known.map_or_else(|| Blocks::new(length), |(_, blocks)| blocks);
@@ -298,72 +318,26 @@ impl Worker {
         self.cache.uncacheable.forget(filling.leader.key());
         filling.leader.decide(Outcome::Stored(Arc::clone(&object)));
         starter.tell(Begun::InBlocks { object: own, status });
-        let Filling { key, behavior, request, outgoing, breaker, leader, .. } = filling;
+        let Filling { key, behavior, request, outgoing, breaker, leader, .. } = *filling;
         // The next fill of this key will find the object.
         drop(leader);
         let source = InBlocks { key, object, blocks, behavior, request, outgoing: plain(&outgoing), breaker };
-        if let Some(conductor) = conductor {
-            let (skip, left) = (first * BLOCK_BYTES - bytes.start, bytes.end - first * BLOCK_BYTES);
-            let arriving = Arriving { skip, left, ..arriving };
-            self.run(Rc::new(source), conductor, Some(arriving)).await;
-        }
-    }
-
-    /// Moves the body from the origin to the readers, and into the cache when it is complete.
-    async fn pump(&self, mut pump: Pump) {
-        let Pump { filling, head, body, incoming, .. } = &mut pump;
-        loop {
-            match origin_http::next_chunk(incoming, filling.behavior.origin.response_timeout).await {
-                Ok(Some(chunk)) => {
-                    if !self.has_room_for(Some(body.len() + chunk.len() as u64)) {
-                        body.release();
-                    }
-                    if !is_wanted(&filling.leader, body, chunk).await {
-                        return;
-                    }
-                }
-                Ok(None) => break,
-                Err(fault) => {
-                    self.metrics.origin_errors.add(1);
-                    tracing::debug!(%fault, origin = filling.behavior.origin.id, "nothing stored of a body that broke off");
-                    return;
-                }
-            }
-        }
-        if head.content_length().is_some_and(|length| length != body.len()) {
-            tracing::debug!(
-                origin = filling.behavior.origin.id,
-                "nothing stored of a body that is not as long as it says"
-            );
-            return;
-        }
-        // Readers need not wait for the storing.
-        let Some((chunks, bytes)) = body.complete() else {
-            return;
-        };
-        let head = stored_head(head, bytes);
-        let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
-            let arena = self.cache.arena.clone();
-            let gather = move || Object::kept_in(&arena, head, &chunks, bytes);
-            self.background.spawn_blocking(gather).await.ok()
-        } else {
-            Some(Object::kept_in(&self.cache.arena, head, &chunks, bytes))
-        };
-        if let Some(object) = gathered.map(Arc::new) {
-            self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
-            body.settle(object);
-        }
-        // Only now may the next fill of this key begin, and it will find the object.
+        let conductor = conductor?;
+        let (skip, left) = (first * BLOCK_BYTES - bytes.start, bytes.end - first * BLOCK_BYTES);
+        let (worker, arriving) = (Rc::clone(self), Arriving { skip, left, ..arriving });
+        Some(Box::pin(async move { worker.run(Rc::new(source), conductor, Some(arriving)).await }))
     }
 
     /// Whether a body that is this long so far, or will be, may be kept to be stored.
-    fn has_room_for(&self, bytes: Option<u64>) -> bool {
+    pub(super) fn has_room_for(&self, bytes: Option<u64>) -> bool {
         bytes.unwrap_or(0) <= self.cache.limits().piece_bytes_max() && self.has_room()
     }
 
     /// Whether what is under way, and what viewers hold beside the cache, leaves room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.fills.held_bytes() + self.cache.pinned_bytes() <= self.cache.limits().under_way_bytes_max()
+        // The copy that is being made of a body to store it is not to count beside the body itself: others would be given up for it.
+        let pinned = self.cache.pinned_bytes().saturating_sub(self.fills.gathering_bytes());
+        self.fills.held_bytes() + pinned <= self.cache.limits().under_way_bytes_max()
     }
 }
 
@@ -376,21 +350,6 @@ struct Came {
     is_part: bool,
 }
 
-struct Pump {
-    filling: Filling,
-    head: Arc<Head>,
-    body: Arc<FillBody>,
-    incoming: Incoming,
-    _under_way: UnderWay,
-}
-
-impl Drop for Pump {
-    /// However it ends: nobody is left waiting for more. Says nothing of a body that is complete.
-    fn drop(&mut self) {
-        self.body.break_off();
-    }
-}
-
 /// Errors for which something stale may stand in (RFC 5861 section 4).
 pub(super) fn is_server_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
@@ -399,17 +358,6 @@ pub(super) fn is_server_error(status: StatusCode) -> bool {
 /// Answers that tell what the object is now, or that it is no more: what is stored is not it any longer.
 pub(super) fn is_definite(status: StatusCode) -> bool {
     status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
-}
-
-/// Hands on a chunk, and says whether to go on. A body that will not be stored and that nobody reads is not worth fetching, unless
-/// somebody is only just about to begin.
-async fn is_wanted(leader: &Leader<Fault>, body: &FillBody, chunk: Bytes) -> bool {
-    let mut demand = body.push(chunk).await;
-    while demand == Demand::Unwanted && leader.has_waiters() {
-        tokio::time::sleep(ABOUT_TO_BEGIN).await;
-        demand = body.push(Bytes::new()).await;
-    }
-    demand == Demand::Wanted
 }
 
 /// The head of a response that is stored.
@@ -435,14 +383,4 @@ pub(crate) fn new_head(
         began,
         blocks: None,
     }
-}
-
-/// The head of the finished object: its length is known now.
-fn stored_head(head: &Head, bytes: u64) -> Head {
-    if head.status() == StatusCode::NO_CONTENT || head.content_length() == Some(bytes) {
-        return head.clone();
-    }
-    let mut head = head.unpack();
-    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
-    head.pack()
 }

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use headland_proto::model::{CachePolicy, Semantics};
 use http::{HeaderMap, HeaderValue, Response, header};
-use hyper::body::Incoming;
 
 use super::{
     Worker,
@@ -22,6 +21,7 @@ use crate::{
         storability::{self, RequestFacts, ResponseFacts},
     },
     clock::Timestamp,
+    origin::response::ResponseBody,
     viewer::response,
 };
 
@@ -53,7 +53,7 @@ impl Worker {
     pub(super) fn freshen(
         &self,
         filling: &Filling,
-        response: &Response<Incoming>,
+        response: &Response<ResponseBody>,
         timing: Timing,
         starter: &mut Starter,
     ) -> bool {
@@ -64,7 +64,7 @@ impl Worker {
             return false;
         };
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: &filling.request, authorization };
+        let facts = RequestFacts { headers: filling.request.headers(), authorization };
         let (headers, version) = (response.headers(), response.version());
         let update = Update { old, headers, version, timing, began: filling.began };
         let same_variant = filling.selected.as_ref().is_some_and(|selected| Arc::ptr_eq(selected, old));
@@ -107,7 +107,7 @@ impl Worker {
         let Update { old, timing, began, .. } = *update;
         let status = old.head.status();
         let via = self.via(update.version);
-        let new = response::headers_from_origin(update.headers, policy, &via, timing.response);
+        let new = response::headers_from_origin(update.headers.clone(), policy, &via, timing.response);
         let mut headers = revalidation::freshened(&old.head.to_headers(), &new);
         // Not to be kept, but it counts (RFC 9111 section 4.2.3).
         headers.extend(new.get(header::AGE).map(|age| (header::AGE, age.clone())));

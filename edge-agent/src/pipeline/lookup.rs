@@ -215,14 +215,23 @@ impl Found {
 
     /// Under what name to wait for one another: the key, and what its variants are told apart by, as the newest of them shows or one
     /// that was `seen` on its way.
-    pub(super) fn name_to_join(&self, key: &[u8], headers: &HeaderMap, seen: Option<&Head>) -> Vec<u8> {
+    pub(super) fn name_to_join(
+        &self,
+        key: &Arc<[u8]>,
+        headers: &HeaderMap,
+        seen: Option<&Head>,
+    ) -> Arc<[u8]> {
+        let newest = self.variants.as_ref().and_then(|variants| variants.as_slice().first());
+        let varying = seen.or(newest.map(|object| &object.head)).and_then(Head::vary);
+        let authorized = headers.contains_key(header::AUTHORIZATION);
+        if varying.is_none() && !authorized {
+            return Arc::clone(key);
+        }
         let mut name = key.to_vec();
-        if headers.contains_key(header::AUTHORIZATION) {
+        if authorized {
             // What comes back to such a request is seldom for those who have none.
             name.push(AUTHORIZED);
         }
-        let newest = self.variants.as_ref().and_then(|variants| variants.as_slice().first());
-        let varying = seen.or(newest.map(|object| &object.head)).and_then(Head::vary);
         for field in varying.into_iter().flat_map(|vary| vary.names()) {
             for value in headers.get_all(field) {
                 name.extend_from_slice(field.as_str().as_bytes());
@@ -232,6 +241,6 @@ impl Found {
                 name.push(b'\n');
             }
         }
-        name
+        name.into()
     }
 }

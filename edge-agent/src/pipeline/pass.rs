@@ -3,7 +3,6 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::{Method, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::{Asking, Errand, Worker, fill::is_server_error, freshen::Update, lookup::Slot};
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
         breaker::Outlook,
         http::{Outgoing, UnderWay},
         request::{self as origin_request, Purpose},
+        response::ResponseBody,
     },
     viewer::{
         body::ViewerBody,
@@ -35,7 +35,7 @@ impl Worker {
     pub(super) async fn pass(
         self: &Rc<Self>,
         errand: &Errand,
-        mut asking: Asking,
+        mut asking: Box<Asking>,
         forward: Forward,
         watched: Option<&[u8]>,
     ) -> Result<Response<ViewerBody>, Failure> {
@@ -65,15 +65,15 @@ impl Worker {
             }
         }
         self.invalidate_by(errand, &asking.request, head.status(), head.headers()).await;
-        Ok(self.alone(errand, alone, Handling::forwarded(forward), asking))
+        Ok(self.alone(errand, alone, Handling::forwarded(forward), *asking))
     }
 
     /// Asks the origin, and notes whether it answered.
-    async fn ask(&self, errand: &Errand, outgoing: Outgoing) -> Result<Alone, Failure> {
+    async fn ask(&self, errand: &Errand, mut outgoing: Outgoing) -> Result<Alone, Failure> {
         self.metrics.origin_fetches.add(1);
         let breaker = self.breaker(errand);
         let (has_body, asked) = (outgoing.body.is_some(), self.clock.now());
-        match self.origins.fetch(&errand.behavior.origin, outgoing).await {
+        match self.origins.fetch(&errand.behavior.origin, &mut outgoing).await {
             Ok((response, under_way)) => {
                 breaker.answered(self.clock.now());
                 Ok(Alone { response, under_way })
@@ -95,7 +95,7 @@ impl Worker {
         self: &Rc<Self>,
         errand: &Errand,
         slot: &Slot,
-        asking: Asking,
+        asking: Box<Asking>,
     ) -> Result<Response<ViewerBody>, Failure> {
         let now = self.clock.now();
         let found = self.look(slot, asking.request.headers(), now);
@@ -126,7 +126,7 @@ impl Worker {
         if let Some((object, permission)) = failing {
             return Ok(self.stale(errand, object, permission, Some(status), &found, &asking));
         }
-        let Some(old) = old else { return Ok(self.alone(errand, alone, handling, asking)) };
+        let Some(old) = old else { return Ok(self.alone(errand, alone, handling, *asking)) };
         let (headers, version) = (alone.response.headers(), alone.response.version());
         let update = Update { old: &old, headers, version, timing, began };
         let not_modified = status == StatusCode::NOT_MODIFIED;
@@ -135,7 +135,7 @@ impl Worker {
             false => match revalidation::by_head(&old.head, status, headers) {
                 ByHead::Freshen => true,
                 ByHead::Invalidate => false,
-                ByHead::Nothing => return Ok(self.alone(errand, alone, handling, asking)),
+                ByHead::Nothing => return Ok(self.alone(errand, alone, handling, *asking)),
             },
         };
         if !still_good {
@@ -143,7 +143,7 @@ impl Worker {
             return match not_modified {
                 // About something that is not stored: no answer to this viewer.
                 true => self.pass(errand, asking, forward, None).await,
-                false => Ok(self.alone(errand, alone, handling, asking)),
+                false => Ok(self.alone(errand, alone, handling, *asking)),
             };
         }
         let headers = asking.request.headers();
@@ -169,7 +169,8 @@ impl Worker {
         let (mut parts, incoming) = alone.response.into_parts();
         let policy = &errand.behavior.rules.cache_policy;
         let via = self.via(parts.version);
-        let mut headers = response::headers_from_origin(&parts.headers, policy, &via, self.clock.now());
+        let mut headers =
+            response::headers_from_origin(parts.headers.clone(), policy, &via, self.clock.now());
         let handling = Handling { fwd_status: Some(parts.status), ..handling };
         self.marks(handling, asking.id).put(&mut headers);
         if parts.status == StatusCode::NO_CONTENT {
@@ -207,6 +208,6 @@ impl Worker {
 
 /// A response that is one viewer's alone.
 pub(super) struct Alone {
-    pub(super) response: Response<Incoming>,
+    pub(super) response: Response<ResponseBody>,
     pub(super) under_way: UnderWay,
 }

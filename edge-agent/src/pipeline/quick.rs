@@ -49,6 +49,7 @@ impl Worker {
         let grounds = self.grounds(now);
         let mut found = lookup::look(grounds, &key, uri, &nothing_asked, &nothing);
         let mut on_disk: Option<OnDisk> = None;
+        self.found_nothing.set(found.all().is_empty());
         if found.all().is_empty() {
             let stored = on_disk.insert(self.cache.on_disk(&key, now)?);
             let variants = Variants::One(Arc::clone(&stored.object));

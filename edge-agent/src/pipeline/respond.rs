@@ -20,6 +20,7 @@ use crate::{
     viewer::{
         body::{Piece, ViewerBody},
         cache_status::{Forward, Handling, ttl},
+        connection::Busy,
         response::{self, Marks},
     },
 };
@@ -146,28 +147,65 @@ impl Worker {
         handling: Handling,
         asking: Asking,
     ) -> Response<ViewerBody> {
+        let length = head.content_length();
+        self.come(head, length, handling, asking, |busy, skip, left| {
+            ViewerBody::growing(reader, skip, left, busy, self.metrics.clone())
+        })
+    }
+
+    /// The same of one that has come whole and is stored.
+    pub(super) fn whole(
+        self: &Rc<Self>,
+        object: &Arc<Object>,
+        handling: Handling,
+        asking: Asking,
+    ) -> Response<ViewerBody> {
+        let length = object.body_bytes();
+        if asking.direct {
+            return self.written(object, handling, asking);
+        }
+        self.come(&object.head, Some(length), handling, asking, |_, start, left| {
+            let end = left.map_or(length, |left| start + left);
+            self.metrics.viewer_bytes_sent.add(end - start);
+            ViewerBody::stored(object, start, end)
+        })
+    }
+
+    /// An object that has come or is coming, so many bytes if that is known; `body` makes the body that skips some and ends after
+    /// others.
+    fn come(
+        &self,
+        head: &Head,
+        length: Option<u64>,
+        handling: Handling,
+        asking: Asking,
+        body: impl FnOnce(Busy, u64, Option<u64>) -> ViewerBody,
+    ) -> Response<ViewerBody> {
         let now = self.clock.now();
         asking.note_not_used(&handling);
         asking.note_head(head);
         let mut headers = head.to_headers();
         let age = head.age_seconds(now);
-        if handling.collapsed || age > 0 {
+        if tells_age(&handling, age) {
             headers.insert(header::AGE, age.into());
         }
         let handling = Handling { ttl: Some(ttl(head, now)), ..handling };
         self.marks(handling, asking.id).put(&mut headers);
         let head_only = asking.request.method() == Method::HEAD;
-        let length = head.content_length();
         let part = response::select(head, asking.request.headers(), head_only, length, &mut headers);
         let (status, skip, left) = match part {
             Some((status, start, end)) => (status, start, Some(end - start)),
             None => (head.status(), 0, length),
         };
-        let body = if head_only || left == Some(0) {
-            ViewerBody::empty()
-        } else {
-            ViewerBody::growing(reader, skip, left, asking.busy, self.metrics.clone())
+        let body = match head_only || left == Some(0) {
+            true => ViewerBody::empty(),
+            false => body(asking.busy, skip, left),
         };
         response::build(status, headers, body)
     }
+}
+
+/// Whether Age says something of what came for this viewer, or for another.
+pub(super) fn tells_age(handling: &Handling, age: u64) -> bool {
+    handling.collapsed || age > 0
 }

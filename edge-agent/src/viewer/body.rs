@@ -10,7 +10,6 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::{
     sync::mpsc,
     time::{Instant, Sleep},
@@ -24,7 +23,10 @@ use crate::{
     },
     end_to_end,
     metrics::WorkerMetrics,
-    origin::http::UnderWay,
+    origin::{
+        http::UnderWay,
+        response::{ResponseBody, ResponseError},
+    },
 };
 
 /// A response body. Bytes are handed over as they are held, never copied.
@@ -42,6 +44,7 @@ enum Source {
     Empty,
     One(Bytes),
     Stored(Stored),
+    Written(Vec<u8>, Stored),
     Parts(Box<Parts>),
     Growing(Growing),
     Assembled(Assembled),
@@ -92,7 +95,7 @@ pub enum Piece {
 /// A response that is this viewer's alone.
 #[derive(Debug)]
 struct Passing {
-    incoming: Incoming,
+    incoming: ResponseBody,
     silence_max: Duration,
     silence: Pin<Box<Sleep>>,
     silent: bool,
@@ -109,7 +112,7 @@ pub enum BodyError {
     Fill(#[from] ReadError),
     /// The origin broke off.
     #[error("read the rest of the body from the origin")]
-    Origin(#[from] hyper::Error),
+    Origin(#[from] ResponseError),
     /// The origin fell silent.
     #[error("read the rest of the body from the origin: it fell silent")]
     Silence,
@@ -134,6 +137,25 @@ impl ViewerBody {
         match object.body_from(start) {
             Some(piece) if piece.len() as u64 == end.saturating_sub(start) => Self::one(piece),
             _ => Source::Stored(Stored { object: Arc::clone(object), position: start, end }).into(),
+        }
+    }
+
+    /// A stored object, with the head of the response as it is to be sent. For those who know to [take](Self::take_written) it.
+    #[must_use]
+    pub(crate) fn written(head: Vec<u8>, object: &Arc<Object>) -> Self {
+        let end = object.body_bytes();
+        Source::Written(head, Stored { object: Arc::clone(object), position: 0, end }).into()
+    }
+
+    /// The head that is written, and the object whose body follows.
+    #[must_use]
+    pub(crate) fn take_written(&mut self) -> Option<(Vec<u8>, Arc<Object>)> {
+        match std::mem::replace(&mut self.source, Source::Empty) {
+            Source::Written(head, stored) => Some((head, stored.object)),
+            source => {
+                self.source = source;
+                None
+            }
         }
     }
 
@@ -170,7 +192,7 @@ impl ViewerBody {
     /// A response passed on as it comes, as long as the origin is not silent for longer than `silence_max`.
     #[must_use]
     pub(crate) fn passing(
-        incoming: Incoming,
+        incoming: ResponseBody,
         silence_max: Duration,
         under_way: UnderWay,
         busy: Busy,
@@ -317,7 +339,7 @@ impl Body for ViewerBody {
         let next = match &mut this.source {
             Source::Empty => None,
             Source::One(bytes) => data(Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())),
-            Source::Stored(stored) => data(stored.next()),
+            Source::Stored(stored) | Source::Written(_, stored) => data(stored.next()),
             Source::Parts(parts) => data(parts.next()),
             Source::Growing(growing) => ready!(growing.poll_next(cx)).map(|next| next.map(Frame::data)),
             Source::Assembled(assembled) => ready!(assembled.poll_next(cx)).map(|next| next.map(Frame::data)),
@@ -336,7 +358,7 @@ impl Body for ViewerBody {
         match &self.source {
             Source::Empty => true,
             Source::One(bytes) => bytes.is_empty(),
-            Source::Stored(stored) => stored.position >= stored.end,
+            Source::Stored(stored) | Source::Written(_, stored) => stored.position >= stored.end,
             Source::Parts(parts) => parts.left == 0,
             Source::Growing(growing) => growing.left == Some(0),
             Source::Assembled(assembled) => assembled.left == 0,
@@ -348,7 +370,9 @@ impl Body for ViewerBody {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::One(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Stored(stored) => SizeHint::with_exact(stored.end.saturating_sub(stored.position)),
+            Source::Stored(stored) | Source::Written(_, stored) => {
+                SizeHint::with_exact(stored.end.saturating_sub(stored.position))
+            }
             Source::Parts(parts) => SizeHint::with_exact(parts.left),
             Source::Growing(growing) => growing.left.map_or_else(SizeHint::default, SizeHint::with_exact),
             Source::Assembled(assembled) => SizeHint::with_exact(assembled.left),

@@ -1,12 +1,13 @@
 //! An HTTP/1.1 connection. A plain GET for what is fresh in the cache is answered here, with a head that was made when the object was
-//! stored; every other request is hyper's, and the connection comes back when hyper has answered it.
+//! stored; so is one for what is not there at all, if it comes in one piece. Every other request is hyper's, and the connection comes
+//! back when hyper has answered it.
 //!
 //! ```text
-//! read ─► plain?  ─yes─► fresh in the cache? ─yes─► send ─┐
-//!   ▲        no │                   no │                  │
-//!   │           └───────► hyper ◄──────┘                  │
-//!   │                       │ answered, all sent          │
-//!   └───────────────────────┴─────────────────────────────┘
+//! read ─► plain?  ─yes─► fresh in the cache? ─yes─────────────────────► send ─┐
+//!   ▲        no │           no │       └─ nothing there ─► wait ─ whole ─►┘   │
+//!   │           └───► hyper ◄──┴─────────────── else ───────┘                 │
+//!   │                   │ answered, all sent                                  │
+//!   └───────────────────┴─────────────────────────────────────────────────────┘
 //! ```
 //!
 //! What cannot be delimited by its head alone (a body, another protocol, garbage) is given to hyper with all that follows.
@@ -24,18 +25,23 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 
-pub(crate) use self::plain::{Plain, Received, read};
 use self::{
     gate::{Counted, Gate, HyperIo},
     sending::Sending,
+};
+pub(crate) use self::{
+    plain::{Plain, Received, read},
+    sending::COPIED_BYTES_MAX,
 };
 use super::{
     connection::{Drain, ViewerIo},
     listener::Requests,
     request::HEAD_BYTES_MAX,
 };
+use crate::pipeline::{Answer, Quick};
 
 /// hyper, as far as it is needed.
 type Hyper = http1::Connection<HyperIo, Counted<Requests>>;
@@ -59,8 +65,10 @@ impl Default for Buffers {
 
 impl Buffers {
     fn put_back(&self, mut head: Vec<u8>) {
-        head.clear();
-        self.head.replace(head);
+        if head.capacity() > self.head.borrow().capacity() {
+            head.clear();
+            self.head.replace(head);
+        }
     }
 }
 
@@ -80,6 +88,8 @@ pub(crate) struct Http1 {
 enum Stage {
     Reading,
     Sending(Sending),
+    /// For the answer to a request that has this head.
+    Waiting(Answer, Bytes),
     Hyper,
 }
 
@@ -145,6 +155,15 @@ impl Http1 {
                     }
                     None => self.requests.buffers.put_back(head),
                 }
+                if self.requests.worker.found_nothing() {
+                    let head = Bytes::copy_from_slice(&bytes[..length]);
+                    if let Some(request) = plain::request(&head) {
+                        let Requests { worker, address, state, .. } = &self.requests;
+                        self.stage =
+                            Stage::Waiting(worker.serve_directly(request, address.ip(), state), head);
+                        return length;
+                    }
+                }
                 length
             }
             Received::Other(length) => length,
@@ -157,6 +176,36 @@ impl Http1 {
         self.gate.give(&bytes[..length], bytes.len() > length);
         self.stage = Stage::Hyper;
         length
+    }
+
+    /// Waits for an answer, and goes on with it.
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Stage::Waiting(answer, head) = &mut self.stage else { return Poll::Ready(Ok(())) };
+        let Poll::Ready(Ok(mut response)) = Pin::new(answer).poll(cx) else {
+            return self.poll_meanwhile(cx);
+        };
+        self.stage = match response.body_mut().take_written() {
+            Some((head, object)) => Stage::Sending(Sending::new(head, Quick { object, on_disk: None })),
+            None => {
+                // hyper gets request and answer together.
+                self.requests.answered.replace(Some(Answer::now(response)));
+                self.gate.give(head, !self.received.is_empty());
+                Stage::Hyper
+            }
+        };
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what comes while an answer is waited for, which is nearly always nothing. A viewer who has said all waits as well.
+    fn poll_meanwhile(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = self.requests.buffers.read.borrow_mut();
+        while self.received.len() < HEAD_BYTES_MAX {
+            match ready!(self.gate.io.borrow_mut().poll_take(cx, &mut bytes))? {
+                0 => break,
+                came => self.received.extend_from_slice(&bytes[..came]),
+            }
+        }
+        Poll::Pending
     }
 
     /// Lets hyper answer. `false` if the connection is at its end.
@@ -207,6 +256,7 @@ impl Future for Http1 {
                     this.requests.buffers.put_back(sending.take_buffer());
                     this.next();
                 }
+                Stage::Waiting(..) => ready!(this.poll_waiting(cx))?,
                 Stage::Hyper => {
                     if !ready!(this.poll_hyper(cx))? {
                         return Poll::Ready(Ok(()));

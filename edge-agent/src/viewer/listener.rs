@@ -3,6 +3,7 @@
 //! The kernel spreads new connections over the workers (SO_REUSEPORT); a request is served on the core that accepted it.
 
 use std::{
+    cell::RefCell,
     io,
     net::{SocketAddr, TcpListener},
     rc::Rc,
@@ -255,7 +256,8 @@ impl Protocols {
         };
         let io = ViewerIo::new(stream, Rc::clone(&state), worker.arena().clone());
         let buffers = Rc::clone(&self.buffers);
-        let requests = Requests { worker, address, state: Rc::clone(&state), buffers };
+        let answered = Rc::default();
+        let requests = Requests { worker, address, state: Rc::clone(&state), buffers, answered };
         // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.
         let ended = if http2 {
             state.speaks_http2();
@@ -276,6 +278,8 @@ pub(crate) struct Requests {
     pub(crate) address: SocketAddr,
     pub(crate) state: Rc<ConnectionState>,
     pub(crate) buffers: Rc<Buffers>,
+    /// The answer to the next request that hyper has, if that was answered before hyper had it.
+    pub(crate) answered: Rc<RefCell<Option<Answer>>>,
 }
 
 impl Service<http::Request<Incoming>> for Requests {
@@ -284,6 +288,9 @@ impl Service<http::Request<Incoming>> for Requests {
     type Future = Answer;
 
     fn call(&self, request: http::Request<Incoming>) -> Answer {
+        if let Some(answer) = self.answered.take() {
+            return answer;
+        }
         self.worker.serve(request, self.address.ip(), &self.state)
     }
 }

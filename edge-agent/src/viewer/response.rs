@@ -76,14 +76,13 @@ pub(crate) fn build(status: StatusCode, headers: HeaderMap, body: ViewerBody) ->
 /// The headers of an origin's response, received at `received`, as any viewer may have them.
 #[must_use]
 pub fn headers_from_origin(
-    origin: &HeaderMap,
+    mut headers: HeaderMap,
     policy: &CachePolicy,
     via: &str,
     received: Timestamp,
 ) -> HeaderMap {
-    // Room for what is added here and for a viewer whose alone it is.
-    let mut headers = HeaderMap::with_capacity(origin.len() + 8);
-    end_to_end::copy(origin, &mut headers);
+    let via = end_to_end::list_with(headers.get_all(header::VIA), via);
+    end_to_end::strip(&mut headers);
     // Said twice alike, in lines or in a list, it was accepted; it is said once (RFC 9110 section 8.6).
     if let Some(length) = headers.remove(header::CONTENT_LENGTH) {
         let once = length.as_bytes().split(|&b| b == b',').next().map(<[u8]>::trim_ascii);
@@ -98,7 +97,9 @@ pub fn headers_from_origin(
         // What is passed on or stored without a Date gets the time it was received (RFC 9110 section 6.6.1).
         headers.insert(header::DATE, http_date(received));
     }
-    end_to_end::append_to_list(origin.get_all(header::VIA), header::VIA, via, &mut headers);
+    if let Some(via) = via {
+        headers.insert(header::VIA, via);
+    }
     headers
 }
 

@@ -22,6 +22,8 @@ mod messages;
 mod disk_tier;
 // Hits that are answered at once, among requests that are not.
 mod quick;
+// Misses that need no hyper, on either side.
+mod direct;
 // Requests and connections that are not as they should be.
 mod viewer_faults;
 // The requirements of the RFCs, one file per topic.

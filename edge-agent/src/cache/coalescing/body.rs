@@ -43,6 +43,8 @@ pub struct FillBody {
 #[derive(Debug)]
 pub struct Held {
     pub(super) bytes: AtomicU64,
+    /// Of these, what is just being copied to where it is stored.
+    pub(super) gathering: AtomicU64,
     /// Beyond that, windows are narrow.
     bytes_max: u64,
 }
@@ -51,11 +53,31 @@ impl Held {
     /// Nothing yet. Beyond so many bytes windows are narrow.
     #[must_use]
     pub fn up_to(bytes_max: u64) -> Self {
-        Self { bytes: AtomicU64::new(0), bytes_max }
+        Self { bytes: AtomicU64::new(0), gathering: AtomicU64::new(0), bytes_max }
+    }
+
+    /// A body of so many bytes is being copied to where it is stored, until this is dropped.
+    #[must_use]
+    pub fn gather(self: &Arc<Self>, bytes: u64) -> Gathering {
+        self.gathering.fetch_add(bytes, Ordering::Relaxed);
+        Gathering { held: Arc::clone(self), bytes }
     }
 
     fn window(&self) -> u64 {
         if self.bytes.load(Ordering::Relaxed) > self.bytes_max { NARROW_BYTES } else { WINDOW_BYTES }
+    }
+}
+
+/// See [`Held::gather`].
+#[derive(Debug)]
+pub struct Gathering {
+    held: Arc<Held>,
+    bytes: u64,
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        self.held.gathering.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

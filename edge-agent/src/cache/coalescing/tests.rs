@@ -18,14 +18,14 @@ fn fills() -> TestFills {
 }
 
 fn leader(fills: &TestFills, key: &[u8]) -> Leader<&'static str> {
-    match fills.join(key) {
+    match fills.join(&key.into()) {
         Role::Leader(leader) => leader,
         Role::Waiter(_) => panic!("somebody else leads"),
     }
 }
 
 fn waiter(fills: &TestFills, key: &[u8]) -> Arc<Fill<&'static str>> {
-    match fills.join(key) {
+    match fills.join(&key.into()) {
         Role::Waiter(fill) => fill,
         Role::Leader(_) => panic!("nobody leads"),
     }

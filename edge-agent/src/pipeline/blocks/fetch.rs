@@ -4,7 +4,6 @@ use std::{ops::Range, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::InBlocks;
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     origin::{
         Fault,
         http::{self as origin_http, UnderWay},
+        response::ResponseBody,
     },
     pipeline::{Worker, fill::is_definite, freshen::Update, lookup, ranged},
 };
@@ -38,7 +38,7 @@ const SKIPPED_BYTES_MAX: u64 = 8 << 20;
 
 /// A response of the origin that some blocks arrive in.
 pub(in crate::pipeline) struct Arriving {
-    pub(in crate::pipeline) incoming: Incoming,
+    pub(in crate::pipeline) incoming: ResponseBody,
     /// Bytes before the first that is wanted.
     pub(in crate::pipeline) skip: u64,
     /// Bytes after them, by what its head says.
@@ -73,7 +73,8 @@ impl Worker {
         let end = source.blocks.bytes(conductor.left().end - 1).end;
         let start = source.blocks.bytes(first).start;
         // Of one who wants nothing stored nothing is (RFC 9111 section 5.2.1.5), but what is there already.
-        let is_kept = !lookup::directives(&source.behavior.rules.cache_policy, &source.request).no_store;
+        let is_kept =
+            !lookup::directives(&source.behavior.rules.cache_policy, source.request.headers()).no_store;
         let mut failures = 0;
         while !conductor.left().is_empty() {
             let index = conductor.left().start;
@@ -211,7 +212,7 @@ impl Worker {
         outgoing.headers.extend(ranged::exactly(&wanted).map(|range| (header::RANGE, range)));
         self.metrics.origin_fetches.add(1);
         let (asked, began) = (self.clock.now(), self.cache.invalidations.epoch());
-        let fetched = self.origins.fetch(&source.behavior.origin, outgoing).await;
+        let fetched = self.origins.fetch(&source.behavior.origin, &mut outgoing).await;
         let now = self.clock.now();
         let (response, under_way) = match fetched {
             Ok(fetched) => fetched,
@@ -245,10 +246,10 @@ impl Worker {
     }
 
     /// The head of a part that came says anew what is true of the whole (RFC 9111 section 3.4).
-    fn renew(&self, source: &InBlocks, response: &Response<Incoming>, timing: Timing, began: Epoch) {
+    fn renew(&self, source: &InBlocks, response: &Response<ResponseBody>, timing: Timing, began: Epoch) {
         let Some(old) = self.cache.object_in_blocks(&source.key, source.blocks) else { return };
         let authorization = source.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: &source.request, authorization };
+        let facts = RequestFacts { headers: source.request.headers(), authorization };
         let (headers, version) = (response.headers(), response.version());
         let update = Update { old: &old, headers, version, timing, began };
         let renewed = self.freshened(&source.behavior.rules.cache_policy, &update, facts);

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, mem::MaybeUninit};
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::PathAndQuery};
 use httparse::{Header, Request, Status};
 
 use crate::viewer::{
@@ -85,6 +87,24 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
     }
 }
 
+/// The whole of a plain request, whose head this is.
+pub(crate) fn request(head: &Bytes) -> Option<http::Request<()>> {
+    let mut fields = [MaybeUninit::<Header<'_>>::uninit(); HEADERS_MAX];
+    let mut parsed = Request::new(&mut []);
+    parsed.parse_with_uninit_headers(head, &mut fields).ok()?;
+    let target = PathAndQuery::from_maybe_shared(head.slice_ref(parsed.path?.as_bytes())).ok()?;
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    for field in parsed.headers.iter() {
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).ok()?;
+        headers.append(HeaderName::from_bytes(field.name.as_bytes()).ok()?, value);
+    }
+    // A GET over HTTP/1.1, as every plain request is.
+    let mut request = http::Request::new(());
+    *request.uri_mut() = Uri::from(target);
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
 /// The target, if it needs neither refusal nor interpretation.
 fn plain_target<'b>(target: &'b str, host: &'b [u8]) -> Option<Target<'b>> {
     if !target.starts_with('/') || target.len() > URL_BYTES_MAX || !PLAIN.has_all_of(target.as_bytes()) {
@@ -154,6 +174,16 @@ mod tests {
         for end in 0..head.len() {
             check(&head[..end], Received::Part);
         }
+    }
+
+    #[test]
+    fn the_whole_of_a_plain_request_is_what_was_sent() {
+        let head = Bytes::from_static(b"GET /a?b HTTP/1.1\r\nHost: a\r\nX-Y: 1 \r\nx-y: 2\r\n\r\n");
+        let request = request(&head).expect("request");
+        assert_eq!((request.method().as_str(), request.uri().to_string()), ("GET", "/a?b".to_owned()));
+        assert_eq!((request.version(), request.headers().len()), (http::Version::HTTP_11, 3));
+        assert_eq!(request.headers().get_all("x-y").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(request.headers()["host"], "a");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bodies up to this size are copied behind the head: that costs less than telling the kernel of two places.
-const COPIED_BYTES_MAX: u64 = 8 << 10;
+pub(crate) const COPIED_BYTES_MAX: u64 = 8 << 10;
 /// Pieces of a body named to the kernel at once.
 const PIECES_MAX: usize = 16;
 
