@@ -19,14 +19,15 @@ use self::sketch::Sketch;
 use super::entry::Name;
 
 /// Share of the space that probation may have before it gives up segments, in percent.
-pub const PROBATION_PERCENT: u64 = 3;
+pub const PROBATION_PERCENT: u64 = 2;
 /// Uses in probation from which on a record goes to main.
 pub const PROMOTE_USES: u8 = 1;
 /// Share of a main segment that may be written again when it is given up, in percent. With `r` of it, every byte freed costs
 /// `r / (1 - r)` written: three at 75, and a byte accepted is written at most five times (probation, main, three again).
 pub const REWRITE_PERCENT: u64 = 75;
-/// Segments that are kept free: the two that are being written, and one for what is moved before its old place is free.
-pub const HEADROOM_SEGMENTS: u64 = 3;
+/// Segments that are kept free: one for the batch that is written next, and one for what is moved before its old place is free, which
+/// leaves a quarter for footers.
+pub const HEADROOM_SEGMENTS: u64 = 2;
 /// Names in the ghost list, in percent of all records. More, and too much comes to main that is not as good as what is there; fewer,
 /// and what becomes popular is found out too late.
 pub const GHOSTS_PERCENT: u64 = 50;
@@ -219,11 +220,15 @@ impl Policy {
         Fate::Dropped
     }
 
-    /// The most asked for first, of what was used, as far as the share allows. What is dropped sets the bar.
+    /// The most asked for first, of what was used, as far as the share allows. What is dropped sets the bar. Four times the bytes must be
+    /// asked for twice as often: more for each byte would answer more requests, less would answer more bytes.
     fn rewritten(&mut self, candidates: &[Candidate]) -> Vec<Fate> {
         let asked: Vec<u8> = candidates.iter().map(|candidate| self.sketch.count(candidate.name)).collect();
         let mut order: Vec<_> = (0..candidates.len()).filter(|&at| candidates[at].uses > 0).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse((asked[at], candidates[at].uses)));
+        let worth = |at: usize| f64::from(asked[at]) / (candidates[at].bytes.max(1) as f64).sqrt();
+        order.sort_by(|&a, &b| {
+            worth(b).total_cmp(&worth(a)).then(candidates[b].uses.cmp(&candidates[a].uses))
+        });
         let mut left = self.segment_bytes * REWRITE_PERCENT / 100;
         let mut fates = vec![Fate::Dropped; candidates.len()];
         for at in order {
