@@ -35,7 +35,7 @@ const SHARDS_PER_CORE: u64 = 4;
 const TYPICAL_OBJECT_BYTES: u64 = 16 << 10;
 /// Share of the room for what was asked for again, and keys to remember for each object that there is room for: chosen by replay
 /// (docs/decisions/0011).
-const HOT_SHARE: f64 = 0.97;
+const HOT_SHARE: f64 = 0.96;
 const GHOST_SHARE: f64 = 0.75;
 
 /// The memory tier. Reading takes a shared lock on one of many shards.
