@@ -31,7 +31,7 @@ pub const HEADROOM_SEGMENTS: u64 = 2;
 /// Names in the ghost list, in percent of all records. More, and too much comes to main that is not as good as what is there; fewer,
 /// and what becomes popular is found out too late.
 pub const GHOSTS_PERCENT: u64 = 50;
-/// Names in the ghost list at most, whatever the records; about 32 bytes each.
+/// Names in the ghost list at most, whatever the records; about 20 bytes each.
 pub const GHOSTS_MAX: u64 = 1 << 22;
 /// Share of the newest segment in the average that the bar is.
 const BAR_SHARE: f64 = 0.2;
@@ -253,14 +253,15 @@ fn ghosts(records: u64) -> usize {
     usize::try_from((records.saturating_mul(GHOSTS_PERCENT) / 100).min(GHOSTS_MAX)).unwrap_or(usize::MAX)
 }
 
-/// Names dropped lately, the oldest forgotten first. Half of each name is kept: a false friend in 2^64 does no harm.
+/// Names dropped lately, the oldest forgotten first. A quarter of each name is kept: with as many as there may be, one in a
+/// thousand new names is taken for one of them, which does no harm.
 #[derive(Debug)]
 struct Ghosts {
-    order: VecDeque<u64>,
-    /// Number of the first place in `order`.
-    first: u64,
+    order: VecDeque<u32>,
+    /// Number of the first place in `order`. Numbers begin anew after the last: there are never so many at once.
+    first: u32,
     /// The place of each name. Names are hashes already, so any quick hasher will do.
-    places: HashMap<u64, u64, foldhash::fast::FixedState>,
+    places: HashMap<u32, u32, foldhash::fast::FixedState>,
     max: usize,
 }
 
@@ -270,21 +271,26 @@ impl Ghosts {
     }
 
     fn add(&mut self, name: Name) {
-        self.places.insert(name.0[0], self.first + self.order.len() as u64);
-        self.order.push_back(name.0[0]);
+        let quarter = Self::quarter(name);
+        self.places.insert(quarter, self.first.wrapping_add(self.order.len() as u32));
+        self.order.push_back(quarter);
         while self.order.len() > self.max {
             let oldest = self.order.pop_front();
             // It may have been taken meanwhile, or have a later place.
             if let Some(oldest) = oldest.filter(|oldest| self.places.get(oldest) == Some(&self.first)) {
                 self.places.remove(&oldest);
             }
-            self.first += 1;
+            self.first = self.first.wrapping_add(1);
         }
     }
 
     /// Whether it is there; afterwards it is not.
     fn take(&mut self, name: Name) -> bool {
-        self.places.remove(&name.0[0]).is_some()
+        self.places.remove(&Self::quarter(name)).is_some()
+    }
+
+    fn quarter(name: Name) -> u32 {
+        name.0[0] as u32
     }
 }
 
