@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    thread,
 };
 
 use parking_lot::Mutex;
@@ -21,19 +22,20 @@ use crate::{clock::Timestamp, metrics::SharedMetrics};
 
 type Inner = sync::Cache<Arc<[u8]>, Variants, ByBytes, foldhash::fast::RandomState, CountEvictions>;
 
-/// Objects that a shard must have room for, so that one large object does not empty it.
-const OBJECTS_PER_SHARD_MIN: u64 = 4;
+/// Objects of the largest size that a shard must have room for: each shard decides on its own what leaves, and with little room it
+/// decides badly (docs/decisions/0011).
+const OBJECTS_PER_SHARD_MIN: u64 = 64;
 /// Bytes that the variants of one key may hold together, in objects of the largest size: less than a shard has room for.
 const VARIANTS_OBJECTS_MAX: u64 = 2;
 /// Locks for changing what a key has.
 const WRITER_LOCKS: usize = 64;
-/// More shards than this do not make a machine of any size faster.
-const SHARDS_MAX: u64 = 256;
+/// Shards for each core at most. Reading takes a shared lock for a moment; more shards than this do not make it faster.
+const SHARDS_PER_CORE: u64 = 4;
 /// What an average object is taken to weigh, for the number of keys to remember after eviction.
 const TYPICAL_OBJECT_BYTES: u64 = 16 << 10;
 /// Share of the room for what was asked for again, and keys to remember for each object that there is room for: chosen by replay
 /// (docs/decisions/0011).
-const HOT_SHARE: f64 = 0.97;
+const HOT_SHARE: f64 = 0.96;
 const GHOST_SHARE: f64 = 0.75;
 
 /// The memory tier. Reading takes a shared lock on one of many shards.
@@ -126,8 +128,9 @@ pub(super) struct Change {
 
 impl MemoryCache {
     pub(crate) fn new(limits: Limits, metrics: Arc<SharedMetrics>) -> Self {
-        let shards =
-            (limits.memory_bytes / (OBJECTS_PER_SHARD_MIN * limits.piece_bytes_max())).clamp(1, SHARDS_MAX);
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+        let shards = (limits.memory_bytes / (OBJECTS_PER_SHARD_MIN * limits.piece_bytes_max()))
+            .clamp(1, SHARDS_PER_CORE * cores);
         let items = (limits.memory_bytes / TYPICAL_OBJECT_BYTES).max(16);
         let options = OptionsBuilder::new()
             .weight_capacity(limits.memory_bytes)

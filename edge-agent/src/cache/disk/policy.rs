@@ -19,18 +19,19 @@ use self::sketch::Sketch;
 use super::entry::Name;
 
 /// Share of the space that probation may have before it gives up segments, in percent.
-pub const PROBATION_PERCENT: u64 = 3;
+pub const PROBATION_PERCENT: u64 = 2;
 /// Uses in probation from which on a record goes to main.
 pub const PROMOTE_USES: u8 = 1;
 /// Share of a main segment that may be written again when it is given up, in percent. With `r` of it, every byte freed costs
 /// `r / (1 - r)` written: three at 75, and a byte accepted is written at most five times (probation, main, three again).
 pub const REWRITE_PERCENT: u64 = 75;
-/// Segments that are kept free: the two that are being written, and one for what is moved before its old place is free.
-pub const HEADROOM_SEGMENTS: u64 = 3;
+/// Segments that are kept free: one for the batch that is written next, and one for what is moved before its old place is free, which
+/// leaves a quarter for footers.
+pub const HEADROOM_SEGMENTS: u64 = 2;
 /// Names in the ghost list, in percent of all records. More, and too much comes to main that is not as good as what is there; fewer,
 /// and what becomes popular is found out too late.
 pub const GHOSTS_PERCENT: u64 = 50;
-/// Names in the ghost list at most, whatever the records; about 32 bytes each.
+/// Names in the ghost list at most, whatever the records; about 20 bytes each.
 pub const GHOSTS_MAX: u64 = 1 << 22;
 /// Share of the newest segment in the average that the bar is.
 const BAR_SHARE: f64 = 0.2;
@@ -219,11 +220,15 @@ impl Policy {
         Fate::Dropped
     }
 
-    /// The most asked for first, of what was used, as far as the share allows. What is dropped sets the bar.
+    /// The most asked for first, of what was used, as far as the share allows. What is dropped sets the bar. Four times the bytes must be
+    /// asked for twice as often: more for each byte would answer more requests, less would answer more bytes.
     fn rewritten(&mut self, candidates: &[Candidate]) -> Vec<Fate> {
         let asked: Vec<u8> = candidates.iter().map(|candidate| self.sketch.count(candidate.name)).collect();
         let mut order: Vec<_> = (0..candidates.len()).filter(|&at| candidates[at].uses > 0).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse((asked[at], candidates[at].uses)));
+        let worth = |at: usize| f64::from(asked[at]) / (candidates[at].bytes.max(1) as f64).sqrt();
+        order.sort_by(|&a, &b| {
+            worth(b).total_cmp(&worth(a)).then(candidates[b].uses.cmp(&candidates[a].uses))
+        });
         let mut left = self.segment_bytes * REWRITE_PERCENT / 100;
         let mut fates = vec![Fate::Dropped; candidates.len()];
         for at in order {
@@ -248,14 +253,15 @@ fn ghosts(records: u64) -> usize {
     usize::try_from((records.saturating_mul(GHOSTS_PERCENT) / 100).min(GHOSTS_MAX)).unwrap_or(usize::MAX)
 }
 
-/// Names dropped lately, the oldest forgotten first. Half of each name is kept: a false friend in 2^64 does no harm.
+/// Names dropped lately, the oldest forgotten first. A quarter of each name is kept: with as many as there may be, one in a
+/// thousand new names is taken for one of them, which does no harm.
 #[derive(Debug)]
 struct Ghosts {
-    order: VecDeque<u64>,
-    /// Number of the first place in `order`.
-    first: u64,
+    order: VecDeque<u32>,
+    /// Number of the first place in `order`. Numbers begin anew after the last: there are never so many at once.
+    first: u32,
     /// The place of each name. Names are hashes already, so any quick hasher will do.
-    places: HashMap<u64, u64, foldhash::fast::FixedState>,
+    places: HashMap<u32, u32, foldhash::fast::FixedState>,
     max: usize,
 }
 
@@ -265,21 +271,26 @@ impl Ghosts {
     }
 
     fn add(&mut self, name: Name) {
-        self.places.insert(name.0[0], self.first + self.order.len() as u64);
-        self.order.push_back(name.0[0]);
+        let quarter = Self::quarter(name);
+        self.places.insert(quarter, self.first.wrapping_add(self.order.len() as u32));
+        self.order.push_back(quarter);
         while self.order.len() > self.max {
             let oldest = self.order.pop_front();
             // It may have been taken meanwhile, or have a later place.
             if let Some(oldest) = oldest.filter(|oldest| self.places.get(oldest) == Some(&self.first)) {
                 self.places.remove(&oldest);
             }
-            self.first += 1;
+            self.first = self.first.wrapping_add(1);
         }
     }
 
     /// Whether it is there; afterwards it is not.
     fn take(&mut self, name: Name) -> bool {
-        self.places.remove(&name.0[0]).is_some()
+        self.places.remove(&Self::quarter(name)).is_some()
+    }
+
+    fn quarter(name: Name) -> u32 {
+        name.0[0] as u32
     }
 }
 

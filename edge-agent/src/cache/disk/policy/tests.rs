@@ -25,24 +25,24 @@ fn policy(logs: &[Log]) -> Policy {
 
 #[test]
 fn nothing_is_given_up_while_there_is_room() {
-    assert_eq!(policy(&[Log::Probation; 17]).reclaim(1000), None);
-    assert_eq!(policy(&[Log::Probation; 18]).reclaim(1000), Some((0, Log::Probation)));
+    assert_eq!(policy(&[Log::Probation; 18]).reclaim(1000), None);
+    assert_eq!(policy(&[Log::Probation; 19]).reclaim(1000), Some((0, Log::Probation)));
     assert_eq!(policy(&[Log::Probation; 2]).reclaim(1001), Some((0, Log::Probation)), "too many records");
 }
 
 #[test]
 fn probation_gives_way_while_it_has_more_than_its_share() {
-    let mut logs = [Log::Main; 18];
+    let mut logs = [Log::Main; 19];
     assert_eq!(policy(&logs).reclaim(0), Some((0, Log::Main)));
-    logs[17] = Log::Probation;
-    assert_eq!(policy(&logs).reclaim(0), Some((17, Log::Probation)), "one of 17 is more than its share");
-    let mut policy = policy(&logs[..17]);
-    policy.opened(17, Log::Probation);
-    policy.wrote(17, SEGMENT / 2);
-    policy.sealed(17);
-    policy.opened(18, Log::Main);
-    policy.wrote(18, SEGMENT);
-    assert_eq!(policy.reclaim(0), Some((0, Log::Main)), "half a segment is less");
+    logs[18] = Log::Probation;
+    assert_eq!(policy(&logs).reclaim(0), Some((18, Log::Probation)), "one of 18 is more than its share");
+    let mut policy = policy(&logs[..18]);
+    policy.opened(18, Log::Probation);
+    policy.wrote(18, SEGMENT / 4);
+    policy.sealed(18);
+    policy.opened(19, Log::Main);
+    policy.wrote(19, SEGMENT);
+    assert_eq!(policy.reclaim(0), Some((0, Log::Main)), "a quarter of a segment is less");
 }
 
 #[test]
@@ -120,6 +120,15 @@ fn main_writes_the_most_used_again_up_to_its_share() {
     let fates = policy.fates(Log::Main, &candidates);
     assert_eq!(fates[5..], [Fate::Main { uses: 1 }; 5]);
     assert_eq!(fates.iter().filter(|fate| **fate == Fate::Main { uses: 0 }).count(), 2, "70 of 75 bytes");
+}
+
+#[test]
+fn of_what_is_asked_for_as_often_main_writes_the_small_again_first() {
+    let mut policy = policy(&[]);
+    let of = |n, uses, bytes| Candidate { name: name(n), bytes, uses };
+    let fates = policy.fates(Log::Main, &[of(1, 1, 40), of(2, 1, 10), of(3, 3, 40), of(4, 1, 25)]);
+    assert_eq!(fates[0], Fate::Dropped, "40 and 10 and 25 bytes fill 75");
+    assert_eq!(fates[1..], [Fate::Main { uses: 0 }, Fate::Main { uses: 2 }, Fate::Main { uses: 0 }]);
 }
 
 proptest! {
