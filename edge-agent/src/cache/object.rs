@@ -22,6 +22,8 @@ pub use self::{
 
 /// Bodies up to this size are plain memory of the object itself, without the counters that a piece handed out by itself needs.
 pub(super) const SMALL_BYTES_MAX: usize = 64 << 10;
+/// Bodies up to this size are moved to the arena when they are asked for again; larger ones are there from the beginning.
+const MOVED_BYTES_MAX: u64 = 1 << 20;
 /// What the tables of the memory tier keep for each key: a place in the cache and one in the expiry index, by
 /// the sizes of their entries (48 and 16 bytes, and the slack of the tables).
 const PLACE_BYTES: u64 = 80;
@@ -42,6 +44,22 @@ impl Object {
     #[must_use]
     pub fn new<'c>(head: Head, chunks: impl IntoIterator<Item = &'c Bytes>, bytes: u64) -> Self {
         Self::kept_in(&Arena::default(), head, chunks, bytes)
+    }
+
+    /// The same, with a large body in an arena: one that is to be moved there when it is asked for again is counted there.
+    #[must_use]
+    pub fn counted_in<'c>(
+        arena: &Arena,
+        head: Head,
+        chunks: impl IntoIterator<Item = &'c Bytes>,
+        bytes: u64,
+    ) -> Self {
+        match bytes {
+            bytes if bytes > SMALL_BYTES_MAX as u64 && bytes <= MOVED_BYTES_MAX => {
+                Self { head: head.with_large(arena.gather(chunks)), small: Box::default() }
+            }
+            _ => Self::kept_in(arena, head, chunks, bytes),
+        }
     }
 
     /// The same, with a large body in an arena.
@@ -68,6 +86,13 @@ impl Object {
             return Self { head: head.with_large([arena.enter(body)].into()), small: Box::default() };
         }
         Self::small(head, &body)
+    }
+
+    /// Whether its body should be moved to the arena, now that it is asked for again.
+    #[must_use]
+    pub(crate) fn is_to_be_moved(&self, arena: &Arena) -> bool {
+        let piece = self.head.large().first();
+        piece.is_some_and(|piece| self.large_bytes() <= MOVED_BYTES_MAX && !arena.keeps(piece))
     }
 
     /// The same with its body in the arena, if it is large and not there.
@@ -192,6 +217,24 @@ mod tests {
         assert_eq!(object.body_from(9 << 20).map(|b| b.len()), Some(1 << 20));
         assert_eq!(object.body_from(10 << 20), None);
         assert_eq!(object.body_from(0).map(|b| b.len()), Some(4 << 20));
+    }
+
+    #[test]
+    fn a_large_body_is_moved_when_it_is_asked_for_again() {
+        let arena = Arena::new(64 << 20);
+        for bytes in [SMALL_BYTES_MAX, SMALL_BYTES_MAX + 1, 1 << 20, (1 << 20) + 1] {
+            let chunk = Bytes::from(vec![7; bytes]);
+            let head = Head::sample(Timestamp::default(), Duration::ZERO);
+            let object = Arc::new(Object::counted_in(&arena, head, [&chunk], bytes as u64));
+            let is_moved = bytes > SMALL_BYTES_MAX && bytes <= 1 << 20;
+            assert_eq!(object.is_to_be_moved(&arena), is_moved, "{bytes}");
+            let moved = Arc::clone(&object).moved_to(&arena);
+            assert_eq!((moved.is_to_be_moved(&arena), Arc::ptr_eq(&moved, &object)), (false, !is_moved));
+            assert_eq!(moved.weight(b"key"), object.weight(b"key"));
+            assert!(moved.body_from(0).unwrap_or_default() == chunk);
+            drop((object, moved));
+            assert_eq!(arena.bytes(), 0);
+        }
     }
 
     /// In memory of its own or the head's, and across the border to large ones.

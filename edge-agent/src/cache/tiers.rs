@@ -89,6 +89,19 @@ impl Cache {
         let _ = self.memory.replace(key, old, Some(held));
     }
 
+    /// What was found under a key is asked for again: moves its body to where it can be sent from without a copy, if it is large and
+    /// not there. Returns what is to be used.
+    #[must_use]
+    pub(crate) fn asked_again(&self, key: &[u8], object: &Arc<Object>) -> Arc<Object> {
+        if !object.is_to_be_moved(&self.arena) {
+            return Arc::clone(object);
+        }
+        let moved = Arc::clone(object).moved_to(&self.arena);
+        // The disk has the same already.
+        let _ = self.memory.replace(&key.into(), object, Some(Arc::clone(&moved)));
+        moved
+    }
+
     /// Puts `new` where `old` is, or nothing. Does nothing if `old` has gone already.
     pub fn replace(&self, key: &Arc<[u8]>, old: &Arc<Object>, new: Option<Arc<Object>>, now: Timestamp) {
         let is_dropped = new.is_none();

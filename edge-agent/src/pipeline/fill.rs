@@ -285,7 +285,7 @@ impl Worker {
 
     /// A response that has come whole: it is stored, and all who wait get what is stored.
     fn share_whole(&self, filling: &Filling, head: Head, body: &Bytes, starter: &mut Starter) {
-        let object = Arc::new(Object::kept_in(&self.cache.arena, head, [body], body.len() as u64));
+        let object = Arc::new(Object::counted_in(&self.cache.arena, head, [body], body.len() as u64));
         self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());
         filling.leader.decide(Outcome::Whole(Arc::clone(&object)));
         starter.tell(Begun::Whole(object));

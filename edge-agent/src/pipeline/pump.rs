@@ -65,10 +65,10 @@ impl Worker {
         let gathering = self.fills.held.gather(bytes);
         let gathered = if bytes > GATHERED_ELSEWHERE_BYTES {
             let arena = self.cache.arena.clone();
-            let gather = move || Object::kept_in(&arena, head, &chunks, bytes);
+            let gather = move || Object::counted_in(&arena, head, &chunks, bytes);
             self.background.spawn_blocking(gather).await.ok()
         } else {
-            Some(Object::kept_in(&self.cache.arena, head, &chunks, bytes))
+            Some(Object::counted_in(&self.cache.arena, head, &chunks, bytes))
         };
         if let Some(object) = gathered.map(Arc::new) {
             self.cache.insert(Arc::clone(&filling.key), Arc::clone(&object), self.clock.now());

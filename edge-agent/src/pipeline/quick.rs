@@ -84,7 +84,8 @@ impl Worker {
         put(b"\r\nx-headland-id: ");
         put(&self.ids.next_text());
         put(b"\r\n\r\n");
-        Some(Quick { object: Arc::clone(object), on_disk })
+        let object = self.cache.asked_again(&key, object);
+        Some(Quick { object, on_disk })
     }
 }
 

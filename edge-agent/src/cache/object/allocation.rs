@@ -14,17 +14,12 @@ pub(super) fn allocated(bytes: usize) -> u64 {
     let words = bytes.div_ceil(WORD_BYTES);
     let rounded = match words {
         0 => 0,
-        _ if bytes > CLASS_BYTES_MAX => return in_pages(bytes),
+        _ if bytes > CLASS_BYTES_MAX => return bytes.next_multiple_of(PAGE_BYTES) as u64,
         1 => 1,
         _ if words <= EXACT_WORDS_MAX => words.next_multiple_of(2),
         _ => words.next_multiple_of(1 << ((words - 1).ilog2() - 2)),
     };
     (rounded * WORD_BYTES) as u64
-}
-
-/// Bytes that a large body takes: whole pages, wherever it is.
-pub(super) fn in_pages(bytes: usize) -> u64 {
-    bytes.next_multiple_of(PAGE_BYTES) as u64
 }
 
 #[cfg(test)]

@@ -76,8 +76,20 @@ impl Arena {
         self.0.bytes.load(Relaxed)
     }
 
-    /// Copies the chunks of a body to pieces, all but the last of which are of one size.
+    /// Copies the chunks of a body to pieces in the file, all but the last of which are of one size.
     pub(super) fn keep<'c>(&self, chunks: impl IntoIterator<Item = &'c Bytes>) -> Box<[Bytes]> {
+        Self::pieces(chunks, |parts, bytes| self.keep_piece(parts, bytes))
+    }
+
+    /// The same in memory of the allocator, which has it at hand: the kernel clears every page of the file.
+    pub(super) fn gather<'c>(&self, chunks: impl IntoIterator<Item = &'c Bytes>) -> Box<[Bytes]> {
+        Self::pieces(chunks, |parts, bytes| self.gather_piece(parts, bytes))
+    }
+
+    fn pieces<'c>(
+        chunks: impl IntoIterator<Item = &'c Bytes>,
+        mut keep: impl FnMut(&mut [IoSlice<'_>], usize) -> Bytes,
+    ) -> Box<[Bytes]> {
         let (mut pieces, mut parts, mut bytes) = (Vec::new(), Vec::new(), 0);
         for chunk in chunks {
             let mut chunk = &chunk[..];
@@ -87,14 +99,14 @@ impl Arena {
                 bytes += now.len();
                 chunk = later;
                 if bytes == PIECE_BYTES {
-                    pieces.push(self.keep_piece(&mut parts, bytes));
+                    pieces.push(keep(&mut parts, bytes));
                     parts.clear();
                     bytes = 0;
                 }
             }
         }
         if bytes > 0 {
-            pieces.push(self.keep_piece(&mut parts, bytes));
+            pieces.push(keep(&mut parts, bytes));
         }
         pieces.into()
     }
@@ -106,18 +118,25 @@ impl Arena {
                 self.0.bytes.fetch_add(bytes as u64, Relaxed);
                 Bytes::from_owner(InFile { arena: Arc::clone(&self.0), offset, bytes })
             }
-            None => {
-                let mut piece = Vec::with_capacity(bytes);
-                parts.iter().for_each(|part| piece.extend_from_slice(part));
-                self.enter(piece.into())
-            }
+            None => self.gather_piece(parts, bytes),
         }
+    }
+
+    fn gather_piece(&self, parts: &[IoSlice<'_>], bytes: usize) -> Bytes {
+        let mut piece = Vec::with_capacity(bytes);
+        parts.iter().for_each(|part| piece.extend_from_slice(part));
+        self.enter(piece.into())
     }
 
     /// Counts a piece that stays where it is.
     pub(super) fn enter(&self, piece: Bytes) -> Bytes {
         self.0.bytes.fetch_add(piece.len() as u64, Relaxed);
         Bytes::from_owner(Elsewhere { piece, arena: Arc::clone(&self.0) })
+    }
+
+    /// Whether these bytes are where they should be: in the file, or there is none.
+    pub(super) fn keeps(&self, bytes: &[u8]) -> bool {
+        self.0.pages.is_none() || self.find(bytes).is_some()
     }
 
     /// The file, and where in it these bytes are, if they are part of a body that is in it. They stay there for as long as they are

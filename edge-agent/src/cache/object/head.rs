@@ -5,11 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use super::{
-    allocation::{allocated, in_pages},
-    text,
-    usual::Usual,
-};
+use super::{allocation::allocated, text, usual::Usual};
 use crate::{
     cache::{
         blocks::Blocks,
@@ -314,7 +310,7 @@ impl Head {
         let seldom = self.seldom.as_ref().map_or(0, |seldom| {
             let vary = seldom.vary.as_ref().map_or(0, |vary| vary.pieces().map(allocated).sum::<u64>());
             let terms = seldom.terms.as_ref().map_or(0, |terms| allocated(size_of_val(&**terms)));
-            let pieces = seldom.large.iter().map(|piece| in_pages(piece.len()) + PIECE_COUNTER_BYTES);
+            let pieces = seldom.large.iter().map(|piece| allocated(piece.len()) + PIECE_COUNTER_BYTES);
             let large = allocated(size_of_val(&*seldom.large)) + pieces.sum::<u64>();
             allocated(size_of::<Seldom>()) + vary + groups(&seldom.groups) + terms + large
         });
