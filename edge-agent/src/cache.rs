@@ -28,6 +28,7 @@ pub mod tiers;
 pub mod uncacheable;
 pub mod variants;
 pub mod vary;
+mod write_at;
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ use super::{
     policy::Log,
     record::{HEADER_BYTES, Header, stored_bytes},
 };
-use crate::durable;
+use crate::{cache::write_at::write_all_at, durable};
 
 /// Version of the format of segments, snapshot and graves. Files of another version are of no use to this program.
 pub(super) const VERSION: u32 = 1;
@@ -121,20 +121,8 @@ impl Segment {
     }
 
     /// Writes all of these at an offset. What was written before an error is not referred to by anything.
-    pub(super) fn write(&self, mut parts: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
-        while !parts.is_empty() {
-            // The kernel takes no more at once.
-            let now = parts.len().min(1024);
-            let written = match rustix::io::pwritev(&self.file, &parts[..now], offset) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => written,
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            offset += written as u64;
-            IoSlice::advance_slices(&mut parts, written);
-        }
-        Ok(())
+    pub(super) fn write(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        write_all_at(&self.file, parts, offset)
     }
 
     /// Cuts the file off behind what is referred to: what a failed write has left could pass for records later.

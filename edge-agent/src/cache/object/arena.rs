@@ -20,6 +20,8 @@ use memmap2::{MmapOptions, MmapRaw};
 use parking_lot::Mutex;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
+use crate::cache::write_at::write_all_at;
+
 /// A body is kept in pieces of this size: few enough to hand over quickly, small enough to find memory for.
 pub(super) const PIECE_BYTES: usize = 4 << 20;
 /// Places in the file are of this size, or twice, four times that and so on: whole pages on every machine.
@@ -88,7 +90,7 @@ impl Arena {
 
     fn pieces<'c>(
         chunks: impl IntoIterator<Item = &'c Bytes>,
-        mut keep: impl FnMut(&mut [IoSlice<'_>], usize) -> Bytes,
+        keep: impl Fn(&[IoSlice<'_>], usize) -> Bytes,
     ) -> Box<[Bytes]> {
         let (mut pieces, mut parts, mut bytes) = (Vec::new(), Vec::new(), 0);
         for chunk in chunks {
@@ -99,19 +101,19 @@ impl Arena {
                 bytes += now.len();
                 chunk = later;
                 if bytes == PIECE_BYTES {
-                    pieces.push(keep(&mut parts, bytes));
+                    pieces.push(keep(&parts, bytes));
                     parts.clear();
                     bytes = 0;
                 }
             }
         }
         if bytes > 0 {
-            pieces.push(keep(&mut parts, bytes));
+            pieces.push(keep(&parts, bytes));
         }
         pieces.into()
     }
 
-    fn keep_piece(&self, parts: &mut [IoSlice<'_>], bytes: usize) -> Bytes {
+    fn keep_piece(&self, parts: &[IoSlice<'_>], bytes: usize) -> Bytes {
         let kept = self.0.pages.as_ref().and_then(|pages| pages.write(parts, bytes));
         match kept {
             Some(offset) => {
@@ -164,26 +166,14 @@ impl Pages {
     }
 
     /// Writes a piece to a place of its own. Nothing if there is none, or no memory.
-    fn write(&self, mut parts: &mut [IoSlice<'_>], bytes: usize) -> Option<u64> {
-        let class = class(bytes);
-        let offset = self.room.lock().take(class, self.map.len() as u64)?;
-        let mut at = offset;
-        while !parts.is_empty() {
-            // The kernel takes no more at once.
-            let now = parts.len().min(1024);
-            match rustix::io::pwritev(&self.file, &parts[..now], at) {
-                Ok(written) if written > 0 => {
-                    at += written as u64;
-                    IoSlice::advance_slices(&mut parts, written);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(_) | Err(_) => {
-                    self.give_back(offset, bytes);
-                    return None;
-                }
-            }
+    fn write(&self, parts: &[IoSlice<'_>], bytes: usize) -> Option<u64> {
+        let offset = self.room.lock().take(class(bytes), self.map.len() as u64)?;
+        // Of a copy, because what was written before an error would be missing from the parts.
+        let written = write_all_at(&self.file, &mut parts.to_vec(), offset);
+        if written.is_err() {
+            self.give_back(offset, bytes);
         }
-        Some(offset)
+        written.is_ok().then_some(offset)
     }
 
     /// Lets go of a piece's memory, and then of its place.
@@ -338,6 +328,22 @@ mod tests {
         assert!(arena.find(&arena.keep(&chunks)[0]).is_some(), "there is room again");
         let none = Arena::default();
         assert!(none.keep(&chunks).concat() == chunks.concat());
+    }
+
+    /// A file that ends in the middle of a place: as when there is no more memory, the kernel takes some, and then nothing.
+    #[test]
+    fn what_the_file_takes_in_part_only_is_kept_elsewhere_whole() {
+        let file = rustix::fs::memfd_create("short", MemfdFlags::ALLOW_SEALING).expect("a file");
+        rustix::fs::ftruncate(&file, 105_000).expect("a length");
+        rustix::fs::fcntl_add_seals(&file, SealFlags::GROW).expect("sealed");
+        let map = MmapOptions::new().len(PLACE_BYTES_MIN).map_raw_read_only(&file).expect("mapped");
+        let pages = Some(Pages { file, map, room: Mutex::default() });
+        let arena = Arena(Arc::new(Inner { pages, ..Inner::default() }));
+        let chunks = chunks(120_000, 0);
+        let pieces = arena.keep(&chunks);
+        assert!(arena.find(&pieces[0]).is_none() && pieces.concat() == chunks.concat());
+        drop(pieces);
+        assert_eq!((memory_bytes(&arena), arena.bytes()), (0, 0));
     }
 
     #[test]
