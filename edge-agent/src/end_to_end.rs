@@ -27,13 +27,17 @@ fn nominated(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     fields.flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
 }
 
-/// Copies what is not meant for the next hop only (RFC 9110 section 7.6.1).
+/// Tells which of these are meant for the next hop only (RFC 9110 section 7.6.1).
+fn for_next_hop(headers: &HeaderMap) -> impl Fn(&HeaderName) -> bool {
+    let nominated: Vec<&str> = nominated(headers).collect();
+    move |name| is_hop_by_hop(name) || nominated.iter().any(|n| name.as_str().eq_ignore_ascii_case(n))
+}
+
+/// Copies what is not meant for the next hop only.
 pub fn copy(from: &HeaderMap, to: &mut HeaderMap) {
-    let nominated: Vec<&str> = nominated(from).collect();
+    let goes = for_next_hop(from);
     for (name, value) in from {
-        let hop_by_hop =
-            is_hop_by_hop(name) || nominated.iter().any(|n| name.as_str().eq_ignore_ascii_case(n));
-        if !hop_by_hop {
+        if !goes(name) {
             to.append(name.clone(), value.clone());
         }
     }
@@ -41,10 +45,9 @@ pub fn copy(from: &HeaderMap, to: &mut HeaderMap) {
 
 /// Takes away what is meant for the next hop only.
 pub fn strip(headers: &mut HeaderMap) {
-    let nominated: Vec<&str> = nominated(headers).collect();
-    let is_nominated = |name: &HeaderName| nominated.iter().any(|n| name.as_str().eq_ignore_ascii_case(n));
-    let gone: Vec<HeaderName> =
-        headers.keys().filter(|name| is_hop_by_hop(name) || is_nominated(name)).cloned().collect();
+    let goes = for_next_hop(headers);
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
+    drop(goes);
     gone.iter().for_each(|name| _ = headers.remove(name));
 }
 

@@ -46,7 +46,7 @@ use tokio::runtime::Handle;
 
 pub(crate) use self::{answer::Answer, quick::Quick};
 use self::{
-    consider::{Act, Decision, Grounds, Looked, Past, Place, Road},
+    consider::{Act, Decision, Grounds, Past, Place, Road},
     debug::{Course, Debug},
     lookup::{Found, Slot},
     request_id::RequestIds,
@@ -289,8 +289,8 @@ impl Worker {
                     self.hit(&looked.found, headers, method, now, id, debug.as_deref())
                 }
                 true => {
-                    let Looked { uri, directives, found } = looked;
-                    let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
+                    let (slot, found) = looked.split(&key);
+                    let errand = place.errand(Way::Cache(slot));
                     let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
                     if found.lacks_blocks(asking.request.method()) {
                         let worker = Rc::clone(self);
@@ -299,8 +299,9 @@ impl Worker {
                     self.hit_for(&errand, &found, &asking)
                 }
             },
-            Ok(Decision::For(place, Act::HitAndRevalidate(Looked { uri, directives, found }))) => {
-                let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
+            Ok(Decision::For(place, Act::HitAndRevalidate(looked))) => {
+                let (slot, found) = looked.split(&key);
+                let errand = place.errand(Way::Cache(slot));
                 let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
                 let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
@@ -323,8 +324,8 @@ impl Worker {
                 return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
-                let Looked { uri, directives, found } = looked;
-                let errand = place.errand(Way::Cache(Slot { key: key[..].into(), uri, directives }));
+                let (slot, found) = looked.split(&key);
+                let errand = place.errand(Way::Cache(slot));
                 let asking = Asking::new(request, address, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, found);
             }

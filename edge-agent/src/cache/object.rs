@@ -54,12 +54,10 @@ impl Object {
         chunks: impl IntoIterator<Item = &'c Bytes>,
         bytes: u64,
     ) -> Self {
-        match bytes {
-            bytes if bytes > SMALL_BYTES_MAX as u64 && bytes <= MOVED_BYTES_MAX => {
-                Self { head: head.with_large(arena.gather(chunks)), small: Box::default() }
-            }
-            _ => Self::kept_in(arena, head, chunks, bytes),
+        if bytes > SMALL_BYTES_MAX as u64 && bytes <= MOVED_BYTES_MAX {
+            return Self::without_body(head.with_large(arena.gather(chunks)));
         }
+        Self::kept_in(arena, head, chunks, bytes)
     }
 
     /// The same, with a large body in an arena.
@@ -71,7 +69,7 @@ impl Object {
         bytes: u64,
     ) -> Self {
         if bytes > SMALL_BYTES_MAX as u64 {
-            return Self { head: head.with_large(arena.keep(chunks)), small: Box::default() };
+            return Self::without_body(head.with_large(arena.keep(chunks)));
         }
         let mut body = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
         chunks.into_iter().for_each(|chunk| body.extend_from_slice(chunk));
@@ -83,7 +81,7 @@ impl Object {
     #[must_use]
     pub(super) fn of_piece(head: Head, body: Bytes, arena: &Arena) -> Self {
         if body.len() > SMALL_BYTES_MAX {
-            return Self { head: head.with_large([arena.enter(body)].into()), small: Box::default() };
+            return Self::without_body(head.with_large([arena.enter(body)].into()));
         }
         Self::small(head, &body)
     }
@@ -101,14 +99,13 @@ impl Object {
         let large = self.head.large();
         match large.first() {
             Some(piece) if arena.find(piece).is_none() => {
-                let head = self.head.clone().with_large(arena.keep(large));
-                Arc::new(Self { head, small: Box::default() })
+                Arc::new(Self::without_body(self.head.clone().with_large(arena.keep(large))))
             }
             _ => self,
         }
     }
 
-    /// A head whose body is elsewhere.
+    /// A head whose body is elsewhere, or which has the pieces of a large one.
     #[must_use]
     pub(super) fn without_body(head: Head) -> Self {
         Self { head, small: Box::default() }
@@ -128,7 +125,7 @@ impl Object {
     pub fn with_head(&self, head: Head) -> Self {
         match self.head.large() {
             [] => Self::small(head, self.small_body()),
-            large => Self { head: head.with_large(large.into()), small: Box::default() },
+            large => Self::without_body(head.with_large(large.into())),
         }
     }
 

@@ -283,15 +283,10 @@ impl Cache {
         }
         let part = if is_large { Part::Meta } else { Part::Whole };
         let record = disk.read_resident(&located, part).ok()?;
-        let body = is_large.then(|| disk.body(&located).filter(FileBody::is_resident));
-        let body = match body {
-            Some(body) => Some(body?),
-            None => None,
-        };
         let head = head_of(&record, located.body_bytes(), key, now)?;
-        let object = match is_large {
-            true => Object::without_body(head),
-            false => Object::of_piece(head, record.body, &self.arena),
+        let (object, body) = match is_large {
+            true => (Object::without_body(head), Some(disk.body(&located).filter(FileBody::is_resident)?)),
+            false => (Object::of_piece(head, record.body, &self.arena), None),
         };
         object.head.blocks().is_none().then(|| OnDisk { object: Arc::new(object), body, located })
     }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 use headland_proto::model::{MethodSet, Semantics};
 use http::{HeaderMap, Method, Request, header};
 
-use super::lookup::{self, Found};
+use super::lookup::{self, Found, Slot};
 use crate::{
     cache::{
         Cache,
@@ -104,6 +104,13 @@ pub(crate) struct Looked {
     pub(crate) uri: UriPart,
     pub(crate) directives: RequestDirectives,
     pub(crate) found: Found,
+}
+
+impl Looked {
+    /// Where under this key the answer has its place, and what was found there.
+    pub(super) fn split(self, key: &[u8]) -> (Slot, Found) {
+        (Slot { key: key.into(), uri: self.uri, directives: self.directives }, self.found)
+    }
 }
 
 /// Why a request may neither be answered from the cache nor fill it.

@@ -6,12 +6,12 @@ use std::{net::IpAddr, rc::Rc, sync::Arc};
 use http::{Request, Response};
 use memchr::{memchr, memmem};
 
-use super::{Answer, Asking, Worker, respond::tells_age};
+use super::{Answer, Asking, Worker, quick::end_head, respond::tells_age};
 use crate::{
     cache::object::Object,
     viewer::{
         body::ViewerBody,
-        cache_status::{Handling, integer, ttl},
+        cache_status::{Handling, ttl},
         connection::ConnectionState,
         http1::COPIED_BYTES_MAX,
     },
@@ -54,22 +54,12 @@ impl Worker {
         // A small body will be put behind it.
         let body = usize::try_from(object.body_bytes().min(COPIED_BYTES_MAX)).unwrap_or(0);
         let mut text = Vec::with_capacity(stored.len() + ADDED_BYTES + body);
-        let put = &mut |bytes: &[u8]| text.extend_from_slice(bytes);
         let (before, after) = around_x_cache(stored);
-        put(before);
-        put(marks.handling.x_cache().as_bytes());
-        put(after);
-        let age = object.head.age_seconds(now);
-        if tells_age(&marks.handling, age) {
-            put(b"age: ");
-            integer(i64::try_from(age).unwrap_or(i64::MAX), put);
-            put(b"\r\n");
+        for part in [before, marks.handling.x_cache().as_bytes(), after] {
+            text.extend_from_slice(part);
         }
-        put(b"cache-status: ");
-        marks.handling.write(marks.cache, put);
-        put(b"\r\nx-headland-id: ");
-        put(marks.request_id.as_bytes());
-        put(b"\r\n\r\n");
+        let age = Some(object.head.age_seconds(now)).filter(|age| tells_age(&marks.handling, *age));
+        end_head(&mut text, age, &marks.handling, marks.cache, marks.request_id.as_bytes());
         Response::new(ViewerBody::written(text, object))
     }
 }

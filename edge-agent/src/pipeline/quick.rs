@@ -75,18 +75,27 @@ impl Worker {
         self.metrics.results[handling.result().index()].add(1);
         self.metrics.viewer_bytes_sent.add(object.body_bytes() + in_file);
 
-        let put = &mut |bytes: &[u8]| head.extend_from_slice(bytes);
-        put(object.head.text());
-        put(b"age: ");
-        integer(i64::try_from(object.head.age_seconds(now)).unwrap_or(i64::MAX), put);
-        put(b"\r\ncache-status: ");
-        handling.write(&self.identity.pseudonym, put);
-        put(b"\r\nx-headland-id: ");
-        put(&self.ids.next_text());
-        put(b"\r\n\r\n");
+        head.extend_from_slice(object.head.text());
+        let age = object.head.age_seconds(now);
+        end_head(head, Some(age), &handling, &self.identity.pseudonym, &self.ids.next_text());
         let object = self.cache.asked_again(&key, object);
         Some(Quick { object, on_disk })
     }
+}
+
+/// Writes what is said to each viewer anew behind a stored head, and the empty line.
+pub(super) fn end_head(head: &mut Vec<u8>, age: Option<u64>, handling: &Handling, cache: &str, id: &[u8]) {
+    let put = &mut |bytes: &[u8]| head.extend_from_slice(bytes);
+    if let Some(age) = age {
+        put(b"age: ");
+        integer(i64::try_from(age).unwrap_or(i64::MAX), put);
+        put(b"\r\n");
+    }
+    put(b"cache-status: ");
+    handling.write(cache, put);
+    put(b"\r\nx-headland-id: ");
+    put(id);
+    put(b"\r\n\r\n");
 }
 
 /// Whether a policy sees nothing in a request but its target.
