@@ -17,6 +17,7 @@ pub(crate) mod consider;
 mod debug;
 mod direct;
 mod effects;
+mod errand;
 pub(crate) mod fill;
 mod freshen;
 pub(crate) mod lookup;
@@ -30,7 +31,6 @@ mod request_id;
 mod respond;
 
 use std::{
-    borrow::Cow,
     cell::{Cell, RefCell},
     fmt,
     net::IpAddr,
@@ -46,20 +46,14 @@ use tokio::runtime::Handle;
 
 pub(crate) use self::{answer::Answer, quick::Quick};
 use self::{
-    consider::{Act, Decision, Grounds, Past, Place, Road},
+    consider::{Act, Decision, Grounds, Road},
     debug::{Course, Debug},
+    errand::{Asking, Errand, Way},
     lookup::{Found, Slot},
     request_id::RequestIds,
 };
 use crate::{
-    cache::{
-        Cache, Limits,
-        coalescing::Fills,
-        key,
-        object::Arena,
-        runs::{Follower, Runs},
-        tiers::DiskTier,
-    },
+    cache::{Cache, Limits, coalescing::Fills, key, object::Arena, runs::Runs, tiers::DiskTier},
     clock::{Clock, Timestamp},
     end_to_end,
     metrics::{Metrics, WorkerMetrics},
@@ -70,7 +64,7 @@ use crate::{
         http::{self as origin_http, Origins, Outgoing},
         request::{self as origin_request, Identity, Purpose},
     },
-    routing::{Distribution, Routing, compile::Behavior},
+    routing::Routing,
     viewer::{
         body::ViewerBody,
         cache_status::{CacheResult, Forward, Handling},
@@ -157,69 +151,6 @@ pub struct Worker {
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker").finish_non_exhaustive()
-    }
-}
-
-/// What is to be done with a request that is neither refused nor answered from the cache.
-struct Errand {
-    distribution: Arc<Distribution>,
-    behavior: Arc<Behavior>,
-    path: String,
-    query: Option<String>,
-    /// The canonical host that the viewer asked for.
-    viewer_host: String,
-    way: Way,
-}
-
-enum Way {
-    /// Through the cache.
-    Cache(Slot),
-    /// Past it, and why.
-    Past(Past),
-}
-
-impl Place<'_> {
-    fn errand(self, way: Way) -> Errand {
-        Errand {
-            distribution: Arc::clone(self.distribution),
-            behavior: Arc::clone(self.behavior),
-            path: self.path.to_owned(),
-            query: self.query.map(Cow::into_owned),
-            viewer_host: self.host.into_owned(),
-            way,
-        }
-    }
-}
-
-/// A viewer with a request to be answered.
-struct Asking {
-    request: Rc<Request<()>>,
-    body: Option<Incoming>,
-    address: IpAddr,
-    id: HeaderValue,
-    busy: Busy,
-    /// Whether it reads what is written for it, and hyper knows nothing of it.
-    direct: bool,
-    /// What it is to be told beside its answer.
-    debug: Option<Rc<Debug>>,
-    /// The run that brings the first of the blocks that it wants.
-    following: Cell<Option<Follower>>,
-}
-
-impl Asking {
-    /// Who asks by way of hyper has a body, be it empty.
-    fn new(
-        request: Request<Option<Incoming>>,
-        address: IpAddr,
-        id: HeaderValue,
-        busy: Busy,
-        debug: Option<Rc<Debug>>,
-    ) -> Box<Self> {
-        let (parts, body) = request.into_parts();
-        let direct = body.is_none();
-        let body = body.filter(|body| !body.is_end_stream());
-        let (request, following) = (Rc::new(Request::from_parts(parts, ())), Cell::default());
-        Box::new(Self { request, body, address, id, busy, direct, debug, following })
     }
 }
 

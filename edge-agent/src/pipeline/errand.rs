@@ -1,0 +1,81 @@
+//! Errands: a request that has to wait for something, taken apart from the tables it was considered by.
+
+use std::{borrow::Cow, cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
+
+use http::{HeaderValue, Request};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::{
+    consider::{Past, Place},
+    debug::Debug,
+    lookup::Slot,
+};
+use crate::{
+    cache::runs::Follower,
+    routing::{Distribution, compile::Behavior},
+    viewer::connection::Busy,
+};
+
+/// What is to be done with a request that is neither refused nor answered from the cache.
+pub(super) struct Errand {
+    pub(super) distribution: Arc<Distribution>,
+    pub(super) behavior: Arc<Behavior>,
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    /// The canonical host that the viewer asked for.
+    pub(super) viewer_host: String,
+    pub(super) way: Way,
+}
+
+pub(super) enum Way {
+    /// Through the cache.
+    Cache(Slot),
+    /// Past it, and why.
+    Past(Past),
+}
+
+impl Place<'_> {
+    pub(super) fn errand(self, way: Way) -> Errand {
+        Errand {
+            distribution: Arc::clone(self.distribution),
+            behavior: Arc::clone(self.behavior),
+            path: self.path.to_owned(),
+            query: self.query.map(Cow::into_owned),
+            viewer_host: self.host.into_owned(),
+            way,
+        }
+    }
+}
+
+/// A viewer with a request to be answered.
+pub(super) struct Asking {
+    pub(super) request: Rc<Request<()>>,
+    pub(super) body: Option<Incoming>,
+    pub(super) address: IpAddr,
+    pub(super) id: HeaderValue,
+    pub(super) busy: Busy,
+    /// Whether it reads what is written for it, and hyper knows nothing of it.
+    pub(super) direct: bool,
+    /// What it is to be told beside its answer.
+    pub(super) debug: Option<Rc<Debug>>,
+    /// The run that brings the first of the blocks that it wants.
+    pub(super) following: Cell<Option<Follower>>,
+}
+
+impl Asking {
+    /// Who asks by way of hyper has a body, be it empty.
+    pub(super) fn new(
+        request: Request<Option<Incoming>>,
+        address: IpAddr,
+        id: HeaderValue,
+        busy: Busy,
+        debug: Option<Rc<Debug>>,
+    ) -> Box<Self> {
+        let (parts, body) = request.into_parts();
+        let direct = body.is_none();
+        let body = body.filter(|body| !body.is_end_stream());
+        let (request, following) = (Rc::new(Request::from_parts(parts, ())), Cell::default());
+        Box::new(Self { request, body, address, id, busy, direct, debug, following })
+    }
+}
