@@ -6,12 +6,15 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message;
 
 const FILES: &[&str] = &[
+    "headland/v1/cache_policy.proto",
     "headland/v1/distribution.proto",
     "headland/v1/distribution_service.proto",
     "headland/v1/edge.proto",
     "headland/v1/edge_service.proto",
     "headland/v1/explain.proto",
+    "headland/v1/origin_request_policy.proto",
     "headland/v1/record.proto",
+    "headland/v1/selection.proto",
     "headland/v1/sync.proto",
 ];
 

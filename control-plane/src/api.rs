@@ -2,5 +2,6 @@
 
 pub(crate) mod distributions;
 pub(crate) mod edges;
+pub(crate) mod policies;
 pub(crate) mod status;
 pub(crate) mod sync;

@@ -19,10 +19,13 @@ pub(crate) use self::{
     etag::Etag,
     page::{Page, next_token},
 };
-use crate::store::{
-    COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, Committed, Entry, Store, StoreError,
-    bounded::BoundedStore,
-    keys::{DISTRIBUTIONS, Key, Record},
+use crate::{
+    resources::{self, Resources, Used},
+    store::{
+        COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, Committed, Entry, Store, StoreError,
+        bounded::BoundedStore,
+        keys::{DISTRIBUTIONS, Key, Record},
+    },
 };
 
 mod error;
@@ -57,6 +60,7 @@ pub(crate) struct Listed {
 #[derive(Debug, Clone)]
 pub(crate) struct Distributions {
     store: Arc<BoundedStore>,
+    resources: Resources,
     cdn_domain: HostName,
 }
 
@@ -64,7 +68,7 @@ impl Distributions {
     /// Distributions whose own host names lie under `cdn_domain`.
     #[must_use]
     pub(crate) fn new(store: Arc<BoundedStore>, cdn_domain: HostName) -> Self {
-        Self { store, cdn_domain }
+        Self { resources: Resources::new(Arc::clone(&store)), store, cdn_domain }
     }
 
     /// Creates a distribution. The same caller reference with the same content gives the distribution that it created,
@@ -77,11 +81,12 @@ impl Distributions {
         wire: &v1::DistributionConfig,
         now: SystemTime,
     ) -> Result<Stored, Error> {
-        let config = check_config(wire).map_err(Error::Invalid)?;
         for _ in 0..ATTEMPTS_MAX {
+            let used = self.resources.used_by(wire).await?;
+            let config = check_config(wire, &used, Violations::default())?;
             let id = DistributionId::from_random(Uuid::new_v4());
             let domain = self.new_domain()?;
-            let (plan, record) = plan::create(&id, &domain, wire, &config, now);
+            let (plan, record) = plan::create(&id, &domain, wire, (&config, &used), now);
             check_size(&plan)?;
             match self.store.commit(plan.preconditions.clone(), plan.writes.clone()).await {
                 Ok(Committed::Applied(revision)) => return Ok(Stored { record, revision }),
@@ -138,11 +143,14 @@ impl Distributions {
         wire: &v1::DistributionConfig,
         now: SystemTime,
     ) -> Result<Stored, Error> {
-        let expected = check_update(etag, wire)?;
         for _ in 0..ATTEMPTS_MAX {
+            let used = self.resources.used_by(wire).await?;
+            let mut found = Violations::default();
+            let expected = Etag::check(etag, &mut found);
+            check_config(wire, &used, found)?;
             let (id, before) = self.get_unchanged(id, expected).await?;
             check_immutable(&before.record, wire)?;
-            let (plan, record) = plan::update(&id, (&before.record, before.revision), wire, now);
+            let (plan, record) = plan::update(&id, (&before.record, before.revision), wire, &used, now);
             check_size(&plan)?;
             match self.store.commit(plan.preconditions.clone(), plan.writes.clone()).await {
                 Ok(Committed::Applied(revision)) => return Ok(Stored { record, revision }),
@@ -166,7 +174,7 @@ impl Distributions {
     /// See [`Error`].
     pub(crate) async fn delete(&self, id: &str, etag: &str) -> Result<(), Error> {
         let mut found = Violations::default();
-        let expected = check_etag(etag, &mut found);
+        let expected = Etag::check(etag, &mut found);
         let expected = found.into_result(expected).map_err(Error::Invalid)?;
         for _ in 0..ATTEMPTS_MAX {
             let (id, before) = self.get_unchanged(id, expected).await?;
@@ -250,12 +258,23 @@ impl Distributions {
     }
 }
 
+impl From<resources::Error> for Error {
+    /// What reading a distribution's resources can fail with.
+    fn from(error: resources::Error) -> Self {
+        match error {
+            resources::Error::Store(error) => Self::Store(error),
+            resources::Error::Corrupt(error) => Self::Corrupt(error),
+            _ => Self::Contention,
+        }
+    }
+}
+
 fn decode(entry: &Entry) -> Result<Stored, crate::store::keys::CorruptValue> {
     Ok(Stored { record: DistributionRecord::from_value(&entry.key, &entry.value)?, revision: entry.modified })
 }
 
 /// How many entries fit into one page; at least one, if there is one.
-fn entries_that_fit(entries: &[Entry]) -> usize {
+pub(crate) fn entries_that_fit(entries: &[Entry]) -> usize {
     let mut bytes = 0;
     let fits = |entry: &&Entry| {
         bytes += entry.value.len();
@@ -264,41 +283,15 @@ fn entries_that_fit(entries: &[Entry]) -> usize {
     entries.iter().take_while(fits).count().max(1).min(entries.len())
 }
 
-fn check_config(wire: &v1::DistributionConfig) -> Result<model::DistributionConfig, Violations> {
-    model::DistributionConfig::try_from(wire).map_err(|found| {
-        let mut prefixed = Violations::default();
-        for violation in found.list() {
-            let field = match violation.field.as_str() {
-                "" => "config".to_owned(),
-                field => format!("config.{field}"),
-            };
-            prefixed.add(field, violation.description.clone());
-        }
-        (0..found.omitted()).for_each(|_| prefixed.add("config", "has more violations"));
-        prefixed
-    })
-}
-
-fn check_etag(etag: &str, found: &mut Violations) -> Etag {
-    if etag.is_empty() {
-        found.add("etag", "is required: the etag of the version that the change was made against");
-    }
-    etag.parse().unwrap_or_else(|error: etag::InvalidEtag| {
-        if !etag.is_empty() {
-            found.add("etag", error.to_string());
-        }
-        Etag(Revision::ZERO)
-    })
-}
-
-fn check_update(etag: &str, wire: &v1::DistributionConfig) -> Result<Etag, Error> {
-    let mut found = Violations::default();
-    let etag = check_etag(etag, &mut found);
-    match check_config(wire) {
-        Ok(_) => found.into_result(etag).map_err(Error::Invalid),
+fn check_config(
+    wire: &v1::DistributionConfig,
+    used: &Used,
+    mut found: Violations,
+) -> Result<model::DistributionConfig, Error> {
+    match model::DistributionConfig::check(wire, &used.resources) {
+        Ok(config) => found.into_result(config).map_err(Error::Invalid),
         Err(in_config) => {
-            in_config.list().iter().for_each(|v| found.add(v.field.clone(), v.description.clone()));
-            (0..in_config.omitted()).for_each(|_| found.add("config", "has more violations"));
+            in_config.prefixed("config", &mut found);
             Err(Error::Invalid(found))
         }
     }
@@ -307,11 +300,12 @@ fn check_update(etag: &str, wire: &v1::DistributionConfig) -> Result<Etag, Error
 /// A store takes only so much in one commit, and what belongs together must change together.
 fn check_size(plan: &Plan) -> Result<(), Error> {
     let mut found = Violations::default();
-    if plan.writes.len() > COMMIT_WRITES_MAX {
-        let names = plan.writes.len() - 1;
-        let most = COMMIT_WRITES_MAX - 1;
-        let description =
-            format!("adds and removes {names} names at once; at most {most} can change, take two steps");
+    let entries = plan.writes.len().max(plan.preconditions.len());
+    if entries > COMMIT_WRITES_MAX {
+        let (changed, most) = (entries - 1, COMMIT_WRITES_MAX - 1);
+        let description = format!(
+            "adds and removes {changed} names (and references to policies) at once; at most {most} can change, take two steps"
+        );
         found.add("config.aliases", description);
     }
     let bytes = plan.bytes();

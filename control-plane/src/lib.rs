@@ -1,4 +1,4 @@
-//! What should be: keeps distributions in a store and pushes them to edges.
+//! What should be: keeps distributions, and what they refer to, in a store and pushes them to edges.
 //!
 //! Start one with [`server::ControlPlane::start`], on listeners and a store from outside.
 
@@ -7,6 +7,7 @@ pub mod config;
 mod distributions;
 mod fleet;
 mod metrics;
+mod resources;
 pub mod server;
 pub mod settings;
 mod snapshot;

@@ -5,8 +5,10 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use headland_proto::{
     limits::GRPC_MESSAGE_BYTES_MAX,
     v1::{
-        FILE_DESCRIPTOR_SET, distribution_service_server::DistributionServiceServer,
-        edge_service_server::EdgeServiceServer, sync_service_server::SyncServiceServer,
+        FILE_DESCRIPTOR_SET, cache_policy_service_server::CachePolicyServiceServer,
+        distribution_service_server::DistributionServiceServer, edge_service_server::EdgeServiceServer,
+        origin_request_policy_service_server::OriginRequestPolicyServiceServer,
+        sync_service_server::SyncServiceServer,
     },
 };
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
@@ -17,10 +19,16 @@ use tracing::{error, info, warn};
 
 use self::{accept::accept, admin::Admin, readiness::Readiness};
 use crate::{
-    api::{distributions::DistributionApi, edges::EdgeApi, sync::SyncApi},
+    api::{
+        distributions::DistributionApi,
+        edges::EdgeApi,
+        policies::{CachePolicyApi, OriginRequestPolicyApi, PolicyApi},
+        sync::SyncApi,
+    },
     distributions::Distributions,
     fleet::Fleet,
     metrics::Metrics,
+    resources::Resources,
     settings::Settings,
     snapshot::Snapshot,
     store::{SharedStore, bounded::BoundedStore},
@@ -50,7 +58,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where to listen.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Operators: distributions, edges, health, reflection (gRPC).
+    /// Operators: distributions, policies, edges, health, reflection (gRPC).
     pub api: TcpListener,
     /// Edges: sync, health (gRPC).
     pub sync: TcpListener,
@@ -99,12 +107,14 @@ impl ControlPlane {
 
         let (api_health, api_health_service) = health_reporter();
         let (sync_health, sync_health_service) = health_reporter();
+        let resources = Resources::new(store.clone());
         let api = api_router(
             DistributionApi {
                 distributions: Distributions::new(store, settings.cdn_domain),
                 fleet: fleet.clone(),
                 metrics: metrics.clone(),
             },
+            PolicyApi { resources, metrics: metrics.clone() },
             EdgeApi { fleet: fleet.clone(), metrics: metrics.clone() },
         )?
         .add_service(api_health_service);
@@ -145,7 +155,7 @@ fn server() -> Server {
         .http2_keepalive_timeout(Some(KEEPALIVE))
 }
 
-fn api_router(distributions: DistributionApi, edges: EdgeApi) -> io::Result<Router> {
+fn api_router(distributions: DistributionApi, policies: PolicyApi, edges: EdgeApi) -> io::Result<Router> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -157,11 +167,19 @@ fn api_router(distributions: DistributionApi, edges: EdgeApi) -> io::Result<Rout
     let edges = EdgeServiceServer::new(edges)
         .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let cache_policies = CachePolicyServiceServer::new(CachePolicyApi(policies.clone()))
+        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let origin_request_policies = OriginRequestPolicyServiceServer::new(OriginRequestPolicyApi(policies))
+        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
     Ok(server()
         .timeout(API_TIMEOUT)
         .concurrency_limit_per_connection(API_CALLS_MAX)
         .load_shed(true)
         .add_service(distributions)
+        .add_service(cache_policies)
+        .add_service(origin_request_policies)
         .add_service(edges)
         .add_service(reflection))
 }

@@ -78,8 +78,8 @@ fn distribution(number: usize, behaviors: usize) -> v1::DesiredDistribution {
     let behavior = |path_pattern: String| v1::CacheBehavior {
         path_pattern,
         target_origin_id: "o".into(),
-        cache_policy: Some(v1::CachePolicy {
-            semantics: v1::cache_policy::Semantics::Rfc9111.into(),
+        cache_policy: Some(v1::CachePolicyConfig {
+            semantics: v1::cache_policy_config::Semantics::Rfc9111.into(),
             ..Default::default()
         }),
         ..Default::default()
@@ -104,8 +104,11 @@ fn distribution(number: usize, behaviors: usize) -> v1::DesiredDistribution {
 fn table(distributions: usize, behaviors: usize) -> Table {
     let compiled = (0..distributions).map(|number| {
         Arc::new(
-            Distribution::compile(&distribution(number, behaviors))
-                .expect("it is as the control plane sends it"),
+            Distribution::compile(
+                &distribution(number, behaviors),
+                &headland_proto::model::Resources::default(),
+            )
+            .expect("it is as the control plane sends it"),
         )
     });
     Table::new(compiled)

@@ -77,7 +77,13 @@ pub fn object(policy: &CachePolicy, headers: &HeaderMap, body: &Bytes, now: Time
     let Ok(storable) = storability::decide(policy, request, facts) else {
         unreachable!("a benchmark stores what may be stored")
     };
-    let headers = response::headers_from_origin(headers.clone(), policy, "1.1 headland-test", now);
+    let headers = response::headers_from_origin(
+        headers.clone(),
+        policy,
+        policy.keys_cookies(),
+        "1.1 headland-test",
+        now,
+    );
     let head = fill::new_head(StatusCode::OK, headers, timing, storable, Epoch::default());
     Arc::new(Object::new(head.pack(), [body], body.len() as u64))
 }

@@ -38,7 +38,7 @@ use std::{
     sync::Arc,
 };
 
-use headland_proto::model::{MethodSet, NameSelection};
+use headland_proto::model::MethodSet;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -392,19 +392,15 @@ impl Worker {
         request: &Request<B>,
         address: IpAddr,
     ) -> Outgoing {
-        let policy = &errand.behavior.rules.cache_policy;
-        let cookies = match policy.cookies {
-            NameSelection::None => None,
-            ref selection => key::select_cookies(request.headers(), selection),
-        };
+        let rules = &errand.behavior.rules;
+        let cookies = key::forwarded_cookies(request.headers(), rules);
         let viewer = origin_request::Viewer {
             method: request.method(),
             version: request.version(),
             address,
             headers: request.headers(),
         };
-        let mut headers =
-            origin_request::headers(purpose, policy, viewer, cookies.as_deref(), &self.identity);
+        let mut headers = origin_request::headers(purpose, rules, viewer, cookies.as_deref(), &self.identity);
         if let MaxForwards::Forward(forwards) = max_forwards::decide(request.method(), request.headers()) {
             max_forwards::set(forwards, &mut headers);
         }
@@ -413,9 +409,7 @@ impl Worker {
             path: errand.path.clone(),
             query: errand.query.clone(),
             headers,
-            host: policy
-                .headers
-                .contains(&http::header::HOST)
+            host: origin_request::forwards_host(rules, &errand.behavior.origin)
                 .then(|| HeaderValue::from_str(&errand.viewer_host).ok())
                 .flatten(),
             body: None,

@@ -12,6 +12,7 @@ pub(crate) mod state;
 
 mod assembly;
 mod backoff;
+mod holdings;
 mod report;
 mod sessions;
 mod stream;

@@ -1,4 +1,4 @@
-//! Names the system gives: distribution ids, distribution domain names, edge ids.
+//! Names the system gives: distribution ids, distribution domain names, resource ids.
 
 use std::fmt;
 
@@ -60,6 +60,61 @@ impl std::str::FromStr for DistributionId {
     }
 }
 
+/// Id of a resource that distributions refer to: a UUID in lower case, as CloudFront's policies have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceId(Box<str>);
+
+impl ResourceId {
+    /// A new id from a random UUID (version 4).
+    #[must_use]
+    pub fn from_random(random: Uuid) -> Self {
+        Self(random.hyphenated().to_string().into())
+    }
+
+    /// The id as people and programs write it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for ResourceId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Not the form of a resource id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidResourceId;
+
+impl fmt::Display for InvalidResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "not a resource id: expected a UUID in lower case, as 658327ea-f89d-4fab-a63d-7e88639e58f6",
+        )
+    }
+}
+
+impl std::error::Error for InvalidResourceId {}
+
+impl std::str::FromStr for ResourceId {
+    type Err = InvalidResourceId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let uuid: Uuid = text.parse().map_err(|_| InvalidResourceId)?;
+        // One thing has one name: other ways to write a UUID are none.
+        let id = Self(uuid.hyphenated().to_string().into());
+        if id.as_str() == text { Ok(id) } else { Err(InvalidResourceId) }
+    }
+}
+
 /// The first label of a distribution's own domain name: "d" and 13 characters of a-z, 2-7, from a random UUID (version 4).
 #[must_use]
 pub fn domain_label(random: Uuid) -> String {
@@ -91,6 +146,15 @@ mod tests {
         assert_ne!(id, DistributionId::from_random(b));
         assert_ne!(domain_label(a), domain_label(b));
         assert_eq!(domain_label(a).len(), 14);
+    }
+
+    #[test]
+    fn resource_ids_are_uuids_written_one_way() {
+        let id = ResourceId::from_random(Uuid::new_v4());
+        assert_eq!(id.as_str().parse(), Ok(id.clone()));
+        for text in ["", "x", "658327EA-F89D-4FAB-A63D-7E88639E58F6", "658327eaf89d4fab63d7e88639e58f6a"] {
+            assert_eq!(text.parse::<ResourceId>(), Err(InvalidResourceId), "{text}");
+        }
     }
 
     #[test]

@@ -57,6 +57,14 @@ pub const PATH_PATTERN_CHARS_MAX: usize = 255;
 pub const KEY_NAMES_MAX: usize = 10;
 /// Characters of all names in a cache policy together. CloudFront: 1,024.
 pub const KEY_NAMES_CHARS_MAX: usize = 1024;
+/// Characters of the name of a policy. CloudFront: 128.
+pub const POLICY_NAME_CHARS_MAX: usize = 128;
+/// Names of one kind (headers, cookies, query strings) in an origin request policy. CloudFront: 10.
+pub const FORWARDED_NAMES_MAX: usize = 10;
+/// Characters of all names in an origin request policy together. CloudFront: 1,024.
+pub const FORWARDED_NAMES_CHARS_MAX: usize = 1024;
+/// Size of an encoded policy.
+pub const RESOURCE_BYTES_MAX: usize = 64 << 10;
 /// Longest TTL: 100 years, as CloudFront.
 pub const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 

@@ -23,9 +23,15 @@ pub struct CacheBehaviorSpec {
     /// GET HEAD, the default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cached_methods: Vec<String>,
-    /// How long objects are kept and what tells them apart.
+    /// The id of a cache policy: how long objects are kept and what tells them apart.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cache_policy_id: String,
+    /// The same, written here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_policy: Option<CachePolicySpec>,
+    /// The id of an origin request policy: what reaches the origin beside what is in the cache key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub origin_request_policy_id: String,
     /// Compression by the edge.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compress: bool,

@@ -98,6 +98,7 @@ pub fn in_spec_words(description: &str) -> String {
     const CHOICES: &[&str] = &[
         "ALL",
         "ALL_EXCEPT",
+        "ALL_VIEWER",
         "ALLOW_ALL",
         "ALWAYS",
         "CLOUDFRONT",

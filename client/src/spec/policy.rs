@@ -8,6 +8,12 @@ use super::duration::SpecDuration;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CachePolicySpec {
+    /// Unique among cache policies; none inline, in a cache behavior.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// For people. At most 128 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
     /// Whose rules decide. Default cloudfront.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semantics: Option<Semantics>,

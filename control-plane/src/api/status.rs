@@ -5,11 +5,14 @@
 //! | reason | code | further details | meaning |
 //! |---|---|---|---|
 //! | `INVALID` | `INVALID_ARGUMENT` | `BadRequest`, every violation | the request breaks rules |
-//! | `NOT_FOUND` | `NOT_FOUND` | `ResourceInfo` | no such distribution or edge |
+//! | `NOT_FOUND` | `NOT_FOUND` | `ResourceInfo` | no such distribution, policy or edge |
 //! | `HOST_NAME_TAKEN` | `ALREADY_EXISTS` | `ResourceInfo`, the first such name and its owner | another distribution holds a host name |
 //! | `CALLER_REFERENCE_TAKEN` | `ALREADY_EXISTS` | `ResourceInfo`, what it created | the caller reference was used with other content |
 //! | `ETAG_STALE` | `ABORTED` | `ResourceInfo` | changed since the etag was given out: get it anew |
 //! | `CONTENTION` | `ABORTED` | `RetryInfo` | others kept changing the same things: repeat |
+//! | `NAME_TAKEN` | `ALREADY_EXISTS` | `ResourceInfo`, who has it | another policy of the kind has the name |
+//! | `IN_USE` | `FAILED_PRECONDITION` | `PreconditionFailure`, some of the users | distributions refer to the policy |
+//! | `MANAGED` | `FAILED_PRECONDITION` | `PreconditionFailure` | the policy comes with the program and cannot be changed |
 //! | `DISTRIBUTION_ENABLED` | `FAILED_PRECONDITION` | `PreconditionFailure` | disable it before deleting it |
 //! | `STORE_UNAVAILABLE` | `UNAVAILABLE` | `RetryInfo` | the store does not answer; nothing was written: repeat |
 //! | `OUTCOME_UNKNOWN` | `UNAVAILABLE` | `RetryInfo` | it may have been written: repeat with the same caller reference or etag |
@@ -27,13 +30,14 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use headland_proto::model::Violations;
+use headland_proto::model::{Violations, resources::Kind};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
     distributions::{Error, TakenName},
     fleet::{FleetFull, Unanswered},
+    resources,
     store::StoreError,
 };
 
@@ -134,10 +138,51 @@ pub(crate) fn from_distributions(error: &Error) -> Status {
         }
         Error::Contention => build(Code::Aborted, "CONTENTION", &message, ErrorDetails::new()),
         Error::Store(error) => from_store(error),
-        Error::Corrupt(_) => {
-            tracing::error!(error = message, "a stored value is unreadable");
-            build(Code::DataLoss, "STORED_VALUE_UNREADABLE", &message, ErrorDetails::new())
+        Error::Corrupt(_) => unreadable(&message),
+    }
+}
+
+/// What went wrong with a policy.
+pub(crate) fn from_resources(error: &resources::Error) -> Status {
+    use resources::Error;
+    let message = error.to_string();
+    match error {
+        Error::Invalid(violations) => invalid(violations),
+        Error::NotFound { kind, id } => not_found(type_of(*kind), id, &message),
+        Error::NameTaken { kind, id, .. } => {
+            let details = resource(type_of(*kind), id, "", &message);
+            build(Code::AlreadyExists, "NAME_TAKEN", &message, details)
         }
+        Error::EtagStale { kind, id } => {
+            let details = resource(type_of(*kind), id.as_str(), "", &message);
+            build(Code::Aborted, "ETAG_STALE", &message, details)
+        }
+        Error::InUse { id, users, .. } => {
+            let description = format!("no distribution may use it: change {}", users.join(", "));
+            let details =
+                ErrorDetails::with_precondition_failure_violation("IN_USE", id.as_str(), description);
+            build(Code::FailedPrecondition, "IN_USE", &message, details)
+        }
+        Error::Managed { id, .. } => {
+            let description = "create a policy of your own from it";
+            let details = ErrorDetails::with_precondition_failure_violation("MANAGED", id, description);
+            build(Code::FailedPrecondition, "MANAGED", &message, details)
+        }
+        Error::Contention => build(Code::Aborted, "CONTENTION", &message, ErrorDetails::new()),
+        Error::Store(error) => from_store(error),
+        Error::Corrupt(_) => unreadable(&message),
+    }
+}
+
+fn unreadable(message: &str) -> Status {
+    tracing::error!(error = message, "a stored value is unreadable");
+    build(Code::DataLoss, "STORED_VALUE_UNREADABLE", message, ErrorDetails::new())
+}
+
+fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::CachePolicy => "headland.v1.CachePolicy",
+        Kind::OriginRequestPolicy => "headland.v1.OriginRequestPolicy",
     }
 }
 

@@ -1,16 +1,31 @@
-//! Etags: the revision of a distribution's last mutation, in a form nobody is tempted to calculate with.
+//! Etags: the revision of the last mutation, in a form nobody is tempted to calculate with.
 
 use std::{fmt, str::FromStr};
 
-use headland_proto::revision::Revision;
+use headland_proto::{model::Violations, revision::Revision};
 
 /// RFC 4648 section 6.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const CHARS: u32 = 13;
 
-/// Names one version of one distribution: "W" and 13 characters of A-Z, 2-7.
+/// Names one version of one distribution or resource: "W" and 13 characters of A-Z, 2-7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Etag(pub Revision);
+
+impl Etag {
+    /// The etag of a request; what is wrong with it is added to `found`.
+    pub(crate) fn check(etag: &str, found: &mut Violations) -> Self {
+        if etag.is_empty() {
+            found.add("etag", "is required: the etag of the version that the change was made against");
+        }
+        etag.parse().unwrap_or_else(|error: InvalidEtag| {
+            if !etag.is_empty() {
+                found.add("etag", error.to_string());
+            }
+            Self(Revision::ZERO)
+        })
+    }
+}
 
 impl fmt::Display for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,7 +39,7 @@ impl fmt::Display for Etag {
 
 /// Not an etag of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not an etag; send back the one that came with the distribution")]
+#[error("is not an etag; send back the one that came with what you change")]
 pub(crate) struct InvalidEtag;
 
 impl FromStr for Etag {

@@ -1,19 +1,23 @@
-//! What one commit must write so that a distribution, its host names and its caller reference always change together.
+//! What one commit must write so that a distribution, its host names, its caller reference and its references to resources always
+//! change together.
 
 use std::time::SystemTime;
 
 use headland_proto::{
-    id::DistributionId,
-    model::{DistributionConfig, HostName, HostPattern},
+    id::{DistributionId, ResourceId},
+    model::{DistributionConfig, HostName, HostPattern, managed, resources::used_by},
     revision::Revision,
-    v1::{self, CallerReferenceRecord, DistributionRecord, HostClaim},
+    v1::{self, CallerReferenceRecord, DistributionRecord, HostClaim, Use},
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use crate::store::{
-    Precondition, Write,
-    keys::{Key, Record},
+use crate::{
+    resources::Used,
+    store::{
+        Precondition, Write,
+        keys::{Key, Record},
+    },
 };
 
 /// One commit.
@@ -35,7 +39,7 @@ pub(super) fn create(
     id: &DistributionId,
     domain: &HostName,
     wire: &v1::DistributionConfig,
-    config: &DistributionConfig,
+    (config, used): (&DistributionConfig, &Used),
     now: SystemTime,
 ) -> (Plan, DistributionRecord) {
     let record = DistributionRecord {
@@ -54,6 +58,8 @@ pub(super) fn create(
     for pattern in std::iter::once(own).chain(config.aliases.iter().cloned()) {
         plan.claim(pattern, id);
     }
+    plan.hold(used);
+    used.versions.iter().for_each(|(_, resource, _)| plan.begin_use(resource, id));
     (plan, record)
 }
 
@@ -63,6 +69,7 @@ pub(super) fn update(
     id: &DistributionId,
     (before, modified): (&DistributionRecord, Revision),
     wire: &v1::DistributionConfig,
+    used: &Used,
     now: SystemTime,
 ) -> (Plan, DistributionRecord) {
     let record =
@@ -77,6 +84,17 @@ pub(super) fn update(
     for pattern in held.into_iter().filter(|name| !wanted.contains(name)) {
         plan.release(pattern);
     }
+    let used_before = resources(before);
+    plan.hold(used);
+    let begun = used.versions.iter().map(|(_, resource, _)| resource);
+    begun
+        .filter(|resource| !used_before.contains(resource))
+        .for_each(|resource| plan.begin_use(resource, id));
+    for resource in used_before {
+        if used.versions.iter().all(|(_, still, _)| *still != resource) {
+            plan.end_use(&resource, id);
+        }
+    }
     (plan, record)
 }
 
@@ -87,6 +105,7 @@ pub(super) fn delete(id: &DistributionId, record: &DistributionRecord, modified:
     for pattern in names(record) {
         plan.release(pattern);
     }
+    resources(record).iter().for_each(|resource| plan.end_use(resource, id));
     if let Some(config) = &record.config {
         let key = Key::caller_reference(&config.caller_reference).to_string();
         plan.writes.push(Write::Delete { key });
@@ -107,7 +126,32 @@ fn names(record: &DistributionRecord) -> Vec<HostPattern> {
     names
 }
 
+/// Every resource that a stored distribution refers to and that was created, each once.
+fn resources(record: &DistributionRecord) -> Vec<ResourceId> {
+    let used = record.config.iter().flat_map(used_by).map(|(_, id)| id);
+    used.filter(|id| managed::find(id).is_none()).filter_map(|id| id.parse().ok()).collect()
+}
+
 impl Plan {
+    /// What was checked must still be so.
+    fn hold(&mut self, used: &Used) {
+        for (kind, id, revision) in &used.versions {
+            let key = Key::Resource(*kind, id.clone()).to_string();
+            self.preconditions.push(Precondition::ModifiedAt { key, revision: *revision });
+        }
+    }
+
+    fn begin_use(&mut self, resource: &ResourceId, id: &DistributionId) {
+        let value = Use { distribution_id: id.to_string() }.to_value();
+        for key in [Key::Use(resource.clone(), id.clone()), Key::Used(resource.clone())] {
+            self.writes.push(Write::Put { key: key.to_string(), value: value.clone() });
+        }
+    }
+
+    fn end_use(&mut self, resource: &ResourceId, id: &DistributionId) {
+        self.writes.push(Write::Delete { key: Key::Use(resource.clone(), id.clone()).to_string() });
+    }
+
     fn on(id: &DistributionId, modified: Revision) -> Self {
         let key = Key::Distribution(id.clone()).to_string();
         Self {

@@ -1,6 +1,6 @@
 //! How far one edge has been told, and what it must be told next: pure.
 
-use headland_proto::{id::DistributionId, revision::Revision};
+use headland_proto::{id::DistributionId, model::resources::used_by, revision::Revision};
 
 use super::state::{Span, State};
 
@@ -55,11 +55,18 @@ impl Cursor {
             Some(at) => {
                 let mut span = state.changes_since(at);
                 for desired in resend.iter().filter_map(|id| state.get(id)) {
+                    // What it refers to may be what was refused.
+                    let used = desired.config.iter().flat_map(used_by);
+                    for resource in used.filter_map(|(_, id)| state.resource(id)) {
+                        if !span.resources.iter().any(|r| r.id == resource.id) {
+                            span.resources.push(resource.clone());
+                        }
+                    }
                     if !span.distributions.iter().any(|d| d.id == desired.id) {
                         span.distributions.push(desired.clone());
                     }
                 }
-                if span.distributions.is_empty() && span.deleted.is_empty() {
+                if span.is_empty() {
                     return None;
                 }
                 span

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     metrics::Metrics,
-    store::{Store, StoreError, bounded::BoundedStore, keys::DISTRIBUTIONS},
+    store::{Store, StoreError, bounded::BoundedStore, keys::TOLD},
 };
 
 /// How long a watch is trusted before everything is listed and compared.
@@ -105,7 +105,7 @@ impl Follower {
             })?,
         };
         self.clustered = true;
-        let listing = self.store.list(DISTRIBUTIONS, None, None).await?;
+        let listing = self.store.list(TOLD, None, None).await?;
         let (result, position) = {
             let mut state = self.snapshot.state.write();
             let result = state.reconcile(&cluster_id, &listing);
@@ -123,7 +123,7 @@ impl Follower {
 
     async fn watch(&mut self) -> End {
         let from = self.snapshot.read(|state| state.revision().next());
-        let mut changes = match self.store.watch(DISTRIBUTIONS, from).await {
+        let mut changes = match self.store.watch(TOLD, from).await {
             Ok(changes) => changes,
             Err(error) => return End::Failed(error),
         };
@@ -160,7 +160,7 @@ impl Follower {
                 Applied::Nothing => self.publish(position, false),
                 Applied::Unreadable => {
                     self.metrics.unreadable_values.inc();
-                    error!(revision = %position.revision, "a stored distribution cannot be read; the version before it stays");
+                    error!(revision = %position.revision, "a stored distribution or resource cannot be read; the version before it stays");
                 }
                 Applied::OutOfOrder => return End::Faulty,
             }
@@ -179,7 +179,10 @@ impl Follower {
         }
         if unreadable > 0 {
             self.metrics.unreadable_values.inc_by(unreadable as u64);
-            error!(unreadable, "stored distributions cannot be read; the versions before them stay");
+            error!(
+                unreadable,
+                "stored distributions or resources cannot be read; the versions before them stay"
+            );
         }
     }
 

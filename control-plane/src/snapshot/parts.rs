@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headland_proto::{
     limits::SYNC_PART_BYTES_MAX,
-    v1::{DesiredDistribution, Update},
+    v1::{DesiredDistribution, DesiredResource, Update},
 };
 use prost::Message;
 
@@ -17,6 +17,8 @@ const FRAME_BYTES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Parts {
     head: Update,
+    resources: std::vec::IntoIter<Arc<DesiredResource>>,
+    deleted_resources: std::vec::IntoIter<headland_proto::id::ResourceId>,
     distributions: std::vec::IntoIter<Arc<DesiredDistribution>>,
     deleted: std::vec::IntoIter<headland_proto::id::DistributionId>,
     bytes_max: usize,
@@ -40,6 +42,8 @@ impl Parts {
         };
         Self {
             head,
+            resources: span.resources.into_iter(),
+            deleted_resources: span.deleted_resources.into_iter(),
             distributions: span.distributions.into_iter(),
             deleted: span.deleted.into_iter(),
             bytes_max,
@@ -58,17 +62,31 @@ impl Iterator for Parts {
         let mut part = self.head.clone();
         let mut bytes = 0;
         // A part holds at least one thing, so that a large one cannot stop the rest.
+        let mut fits = |more: usize| {
+            let first = bytes == 0;
+            bytes += more + FRAME_BYTES;
+            first || bytes <= self.bytes_max
+        };
+        while let Some(next) = self.resources.as_slice().first() {
+            if !fits(next.encoded_len()) {
+                return Some(part);
+            }
+            part.resources.extend(self.resources.next().map(|r| (*r).clone()));
+        }
+        while let Some(next) = self.deleted_resources.as_slice().first() {
+            if !fits(next.as_str().len()) {
+                return Some(part);
+            }
+            part.deleted_resource_ids.extend(self.deleted_resources.next().map(|id| id.to_string()));
+        }
         while let Some(next) = self.distributions.as_slice().first() {
-            bytes += next.encoded_len() + FRAME_BYTES;
-            if bytes > self.bytes_max && !part.distributions.is_empty() {
+            if !fits(next.encoded_len()) {
                 return Some(part);
             }
             part.distributions.extend(self.distributions.next().map(|d| (*d).clone()));
         }
         while let Some(next) = self.deleted.as_slice().first() {
-            bytes += next.as_str().len() + FRAME_BYTES;
-            let empty = part.distributions.is_empty() && part.deleted_distribution_ids.is_empty();
-            if bytes > self.bytes_max && !empty {
+            if !fits(next.as_str().len()) {
                 return Some(part);
             }
             part.deleted_distribution_ids.extend(self.deleted.next().map(|id| id.to_string()));
@@ -88,6 +106,9 @@ mod tests {
     use crate::snapshot::state::Span;
 
     fn outgoing(sizes: &[usize], deleted: usize) -> Outgoing {
+        let resources = sizes
+            .iter()
+            .map(|size| Arc::new(DesiredResource { id: "r".repeat(*size), ..Default::default() }));
         let distributions = sizes
             .iter()
             .map(|size| Arc::new(DesiredDistribution { id: "x".repeat(*size), ..Default::default() }));
@@ -97,6 +118,8 @@ mod tests {
             whole: false,
             distributions: distributions.collect(),
             deleted: vec!["EAAAAAAAAAAAAA".parse().unwrap(); deleted],
+            resources: resources.collect(),
+            deleted_resources: vec!["658327ea-f89d-4fab-a63d-7e88639e58f6".parse().unwrap(); deleted],
         };
         Outgoing { span, rewind: false }
     }
@@ -111,8 +134,8 @@ mod tests {
     #[test]
     fn one_that_is_too_large_goes_alone() {
         let parts: Vec<Update> = Parts::with_bytes_max(outgoing(&[10, 500, 10], 0), 100).collect();
-        let counts: Vec<usize> = parts.iter().map(|p| p.distributions.len()).collect();
-        assert_eq!(counts, [1, 1, 1]);
+        let counts: Vec<_> = parts.iter().map(|p| (p.resources.len(), p.distributions.len())).collect();
+        assert_eq!(counts, [(1, 0), (1, 0), (1, 1), (0, 1), (0, 1)]);
     }
 
     proptest! {
@@ -124,7 +147,10 @@ mod tests {
             let parts: Vec<Update> = Parts::with_bytes_max(outgoing, 100).collect();
             let joined: Vec<usize> =
                 parts.iter().flat_map(|p| &p.distributions).map(|d| d.id.len()).collect();
+            prop_assert_eq!(&joined, &sizes);
+            let joined: Vec<usize> = parts.iter().flat_map(|p| &p.resources).map(|r| r.id.len()).collect();
             prop_assert_eq!(joined, sizes);
+            prop_assert_eq!(parts.iter().map(|p| p.deleted_resource_ids.len()).sum::<usize>(), deleted);
             prop_assert_eq!(parts.iter().map(|p| p.deleted_distribution_ids.len()).sum::<usize>(), deleted);
             for (i, part) in parts.iter().enumerate() {
                 prop_assert_eq!(part.last, i + 1 == parts.len());

@@ -7,9 +7,9 @@ use std::{
 };
 
 use headland_proto::{
-    id::DistributionId,
+    id::{DistributionId, ResourceId},
     revision::Revision,
-    v1::{DesiredDistribution, DistributionRecord},
+    v1::{DesiredDistribution, DesiredResource, DistributionRecord, ResourceRecord},
 };
 
 use crate::store::{
@@ -20,10 +20,34 @@ use crate::store::{
 /// Deletions that are remembered. An edge that was away for more of them is sent everything.
 const TOMBSTONES_MAX: usize = 10_000;
 
-/// One distribution, and since when this snapshot has it.
+/// What edges are told of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Id {
+    /// A resource that distributions refer to.
+    Resource(ResourceId),
+    Distribution(DistributionId),
+}
+
+/// What they are told.
+#[derive(Debug, Clone)]
+enum Desired {
+    Resource(Arc<DesiredResource>),
+    Distribution(Arc<DesiredDistribution>),
+}
+
+impl Desired {
+    fn revision(&self) -> u64 {
+        match self {
+            Self::Resource(desired) => desired.revision,
+            Self::Distribution(desired) => desired.revision,
+        }
+    }
+}
+
+/// One of them, and since when this snapshot has it.
 #[derive(Debug, Clone)]
 struct Held {
-    desired: Arc<DesiredDistribution>,
+    desired: Desired,
     /// The revision under which edges learn of it: that of its last mutation, or a later one if the watch withheld it.
     learned: Revision,
     /// Of the stored value, so that a comparison need not decode it.
@@ -38,10 +62,11 @@ pub(crate) struct State {
     /// Deletions at or below this revision are forgotten.
     floor: Revision,
     epoch: u64,
-    held: HashMap<DistributionId, Held>,
+    held: HashMap<Id, Held>,
+    distributions: usize,
     by_learned: Index,
     tombstones: Index,
-    deleted_at: HashMap<DistributionId, Revision>,
+    deleted_at: HashMap<Id, Revision>,
 }
 
 /// What a watch change meant.
@@ -60,7 +85,7 @@ pub(crate) enum Applied {
 /// What a listing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Reconciled {
-    /// Distributions that differ from before.
+    /// Distributions and resources that differ from before.
     pub(crate) changed: usize,
     /// Those of them that the watch should have brought before.
     pub(crate) healed: usize,
@@ -83,6 +108,34 @@ pub(crate) struct Span {
     pub(crate) distributions: Vec<Arc<DesiredDistribution>>,
     /// Deleted distributions, in the order of their deletion.
     pub(crate) deleted: Vec<DistributionId>,
+    /// Changed resources, in the order of their changes.
+    pub(crate) resources: Vec<Arc<DesiredResource>>,
+    /// Deleted resources, in the order of their deletion.
+    pub(crate) deleted_resources: Vec<ResourceId>,
+}
+
+impl Span {
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.distributions.is_empty()
+            && self.deleted.is_empty()
+            && self.resources.is_empty()
+            && self.deleted_resources.is_empty()
+    }
+
+    fn new(from: Revision, to: Revision, whole: bool) -> Self {
+        let (distributions, deleted) = (Vec::new(), Vec::new());
+        let (resources, deleted_resources) = (Vec::new(), Vec::new());
+        Self { from, to, whole, distributions, deleted, resources, deleted_resources }
+    }
+
+    /// Adds one.
+    fn add(&mut self, desired: &Desired) {
+        match desired {
+            Desired::Distribution(desired) => self.distributions.push(Arc::clone(desired)),
+            Desired::Resource(desired) => self.resources.push(Arc::clone(desired)),
+        }
+    }
 }
 
 impl State {
@@ -107,13 +160,25 @@ impl State {
     /// How many distributions there are.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.distributions
     }
 
     /// One distribution.
     #[must_use]
     pub(crate) fn get(&self, id: &DistributionId) -> Option<&Arc<DesiredDistribution>> {
-        self.held.get(id).map(|held| &held.desired)
+        match &self.held.get(&Id::Distribution(id.clone()))?.desired {
+            Desired::Distribution(desired) => Some(desired),
+            Desired::Resource(_) => None,
+        }
+    }
+
+    /// One resource.
+    #[must_use]
+    pub(crate) fn resource(&self, id: &str) -> Option<&Arc<DesiredResource>> {
+        match &self.held.get(&Id::Resource(id.parse().ok()?))?.desired {
+            Desired::Resource(desired) => Some(desired),
+            Desired::Distribution(_) => None,
+        }
     }
 
     /// Whether changes since this revision are all known, deletions included.
@@ -125,30 +190,27 @@ impl State {
     /// What changed since a revision that [`State::can_count_from`]; costs what changed, not what exists.
     #[must_use]
     pub(crate) fn changes_since(&self, from: Revision) -> Span {
-        let changed = self.by_learned.after(from);
-        Span {
-            from,
-            to: self.revision,
-            whole: false,
-            distributions: changed.filter_map(|id| self.get(id).cloned()).collect(),
-            deleted: self.tombstones.after(from).cloned().collect(),
+        let mut span = Span::new(from, self.revision, false);
+        self.by_learned
+            .after(from)
+            .filter_map(|id| self.held.get(id))
+            .for_each(|held| span.add(&held.desired));
+        for id in self.tombstones.after(from) {
+            match id {
+                Id::Distribution(id) => span.deleted.push(id.clone()),
+                Id::Resource(id) => span.deleted_resources.push(id.clone()),
+            }
         }
+        span
     }
 
     /// Everything.
     #[must_use]
     pub(crate) fn everything(&self) -> Span {
-        Span {
-            from: Revision::ZERO,
-            to: self.revision,
-            whole: true,
-            distributions: self
-                .by_learned
-                .after(Revision::ZERO)
-                .filter_map(|id| self.get(id).cloned())
-                .collect(),
-            deleted: Vec::new(),
-        }
+        let mut span = Span::new(Revision::ZERO, self.revision, true);
+        let all = self.by_learned.after(Revision::ZERO).filter_map(|id| self.held.get(id));
+        all.for_each(|held| span.add(&held.desired));
+        span
     }
 
     /// Takes in one change of the watch.
@@ -165,7 +227,7 @@ impl State {
             return Applied::OutOfOrder;
         }
         self.revision = revision;
-        let Ok(Key::Distribution(id)) = key.parse() else {
+        let Some(id) = told(key) else {
             return Applied::Unreadable;
         };
         match change {
@@ -191,14 +253,14 @@ impl State {
         }
         self.revision = listing.revision;
         let mut result = Reconciled { rewound, ..Reconciled::default() };
-        let mut gone: BTreeSet<DistributionId> = self.held.keys().cloned().collect();
+        let mut gone: BTreeSet<Id> = self.held.keys().cloned().collect();
         for entry in &listing.entries {
-            let Ok(Key::Distribution(id)) = entry.key.parse() else {
+            let Some(id) = told(&entry.key) else {
                 result.unreadable += 1;
                 continue;
             };
             gone.remove(&id);
-            let known = self.held.get(&id).map(|h| (h.desired.revision, h.value_hash));
+            let known = self.held.get(&id).map(|h| (h.desired.revision(), h.value_hash));
             let value_hash = hash(&entry.value);
             if known == Some((entry.modified.0, value_hash)) {
                 continue;
@@ -235,24 +297,27 @@ impl State {
         self.deleted_at.clear();
         if rewound {
             self.held.clear();
+            self.distributions = 0;
             self.by_learned = Index::default();
         }
     }
 
-    fn put(&mut self, id: DistributionId, desired: DesiredDistribution, learned: Revision, value_hash: u64) {
+    fn put(&mut self, id: Id, desired: Desired, learned: Revision, value_hash: u64) {
         if let Some(at) = self.deleted_at.remove(&id) {
             self.tombstones.remove(at, &id);
         }
-        let held = Held { desired: Arc::new(desired), learned, value_hash };
-        if let Some(before) = self.held.insert(id.clone(), held) {
-            self.by_learned.remove(before.learned, &id);
+        let held = Held { desired, learned, value_hash };
+        match self.held.insert(id.clone(), held) {
+            Some(before) => self.by_learned.remove(before.learned, &id),
+            None => self.distributions += usize::from(matches!(id, Id::Distribution(_))),
         }
         self.by_learned.insert(learned, id);
     }
 
-    fn delete(&mut self, id: DistributionId, revision: Revision) {
+    fn delete(&mut self, id: Id, revision: Revision) {
         if let Some(before) = self.held.remove(&id) {
             self.by_learned.remove(before.learned, &id);
+            self.distributions -= usize::from(matches!(id, Id::Distribution(_)));
         }
         self.tombstones.insert(revision, id.clone());
         self.deleted_at.insert(id, revision);
@@ -267,14 +332,14 @@ impl State {
 
 /// Ids in the order of the revision under which they are filed.
 #[derive(Debug, Default)]
-struct Index(BTreeMap<Revision, BTreeSet<DistributionId>>);
+struct Index(BTreeMap<Revision, BTreeSet<Id>>);
 
 impl Index {
-    fn insert(&mut self, revision: Revision, id: DistributionId) {
+    fn insert(&mut self, revision: Revision, id: Id) {
         self.0.entry(revision).or_default().insert(id);
     }
 
-    fn remove(&mut self, revision: Revision, id: &DistributionId) {
+    fn remove(&mut self, revision: Revision, id: &Id) {
         if let Some(ids) = self.0.get_mut(&revision) {
             ids.remove(id);
             if ids.is_empty() {
@@ -283,11 +348,11 @@ impl Index {
         }
     }
 
-    fn after(&self, revision: Revision) -> impl Iterator<Item = &DistributionId> {
+    fn after(&self, revision: Revision) -> impl Iterator<Item = &Id> {
         self.0.range(revision.next()..).flat_map(|(_, ids)| ids)
     }
 
-    fn pop_first(&mut self) -> Option<(Revision, DistributionId)> {
+    fn pop_first(&mut self) -> Option<(Revision, Id)> {
         let mut first = self.0.first_entry()?;
         let revision = *first.key();
         let id = first.get_mut().pop_first();
@@ -304,16 +369,35 @@ fn hash(value: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The distribution as an edge needs it; `None` if the value is not that distribution.
-fn decode(id: &DistributionId, entry: &Entry) -> Option<DesiredDistribution> {
-    let record = DistributionRecord::from_value(&entry.key, &entry.value).ok()?;
-    (record.id == id.as_str()).then_some(())?;
-    Some(DesiredDistribution {
-        id: record.id,
-        domain_name: record.domain_name,
-        revision: entry.modified.0,
-        config: record.config,
-    })
+/// What a key that edges are told of stands for.
+fn told(key: &str) -> Option<Id> {
+    match key.parse().ok()? {
+        Key::Distribution(id) => Some(Id::Distribution(id)),
+        Key::Resource(_, id) => Some(Id::Resource(id)),
+        _ => None,
+    }
+}
+
+/// What an edge needs; `None` if the value is not what its key says.
+fn decode(id: &Id, entry: &Entry) -> Option<Desired> {
+    match id {
+        Id::Distribution(id) => {
+            let record = DistributionRecord::from_value(&entry.key, &entry.value).ok()?;
+            (record.id == id.as_str()).then_some(())?;
+            Some(Desired::Distribution(Arc::new(DesiredDistribution {
+                id: record.id,
+                domain_name: record.domain_name,
+                revision: entry.modified.0,
+                config: record.config,
+            })))
+        }
+        Id::Resource(id) => {
+            let record = ResourceRecord::from_value(&entry.key, &entry.value).ok()?;
+            (record.id == id.as_str()).then_some(())?;
+            let (id, revision) = (record.id, entry.modified.0);
+            Some(Desired::Resource(Arc::new(DesiredResource { id, revision, config: record.config })))
+        }
+    }
 }
 
 #[cfg(test)]

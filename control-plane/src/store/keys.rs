@@ -4,25 +4,39 @@
 //! |---|---|---|
 //! | `cluster` | [`ClusterRecord`] | the first control plane starts on an empty store |
 //! | `distributions/<id>` | [`DistributionRecord`] | a distribution is created, updated, deleted |
+//! | `distribution-resources/<plural of the kind>/<id>` | [`ResourceRecord`] | a policy is created, updated, deleted |
+//! | `names/<plural of the kind>/<SHA-256 of the name, hex>` | [`NameClaim`] | together with the policy that has the name |
+//! | `uses/<resource id>/<distribution id>` | [`Use`] | together with the distribution that refers to the resource |
+//! | `used/<resource id>` | [`Use`], the latest | together with every new use: who deletes the resource sees that one came |
 //! | `hosts/<host name>`, `hosts/*.<domain>` | [`HostClaim`] | together with the distribution that holds the name |
 //! | `caller-references/<SHA-256 of the reference, hex>` | [`CallerReferenceRecord`] | together with the distribution it created |
 //!
-//! A caller reference may hold any character, so its key is a digest. A wildcard and a name below it are two keys: they
+//! What edges are told begins with `distribution`, so that one listing and one watch show it all, in one order.
+//!
+//! A caller reference and a name may hold any character, so their keys are digests. A wildcard and a name below it are two keys: they
 //! may belong to two distributions.
 
 use std::{fmt, str::FromStr};
 
 use bytes::Bytes;
 use headland_proto::{
-    id::DistributionId,
-    model::HostPattern,
-    v1::{CallerReferenceRecord, ClusterRecord, DistributionRecord, HostClaim},
+    id::{DistributionId, ResourceId},
+    model::{HostPattern, resources::Kind},
+    v1::{
+        CallerReferenceRecord, ClusterRecord, DistributionRecord, HostClaim, NameClaim, ResourceRecord, Use,
+    },
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 /// What all keys of distributions begin with.
 pub const DISTRIBUTIONS: &str = "distributions/";
+/// What all keys begin with whose values edges are told.
+pub const TOLD: &str = "distribution";
+const RESOURCES: &str = "distribution-resources/";
+const NAMES: &str = "names/";
+const USES: &str = "uses/";
+const USED: &str = "used/";
 const CLUSTER: &str = "cluster";
 const HOSTS: &str = "hosts/";
 const CALLER_REFERENCES: &str = "caller-references/";
@@ -38,9 +52,35 @@ pub enum Key {
     Host(HostPattern),
     /// What a caller reference created; the SHA-256 of the reference.
     CallerReference([u8; 32]),
+    /// One resource that distributions refer to.
+    Resource(Kind, ResourceId),
+    /// Which resource of a kind has a name; the SHA-256 of the name.
+    Name(Kind, [u8; 32]),
+    /// That a distribution refers to a resource.
+    Use(ResourceId, DistributionId),
+    /// The latest use of a resource.
+    Used(ResourceId),
+}
+
+/// What the keys of all resources of a kind begin with.
+#[must_use]
+pub fn resources_of(kind: Kind) -> String {
+    format!("{RESOURCES}{}/", kind.plural())
+}
+
+/// What the keys of all uses of a resource begin with.
+#[must_use]
+pub fn uses_of(id: &ResourceId) -> String {
+    format!("{USES}{id}/")
 }
 
 impl Key {
+    /// The key of a resource's name.
+    #[must_use]
+    pub fn name(kind: Kind, name: &str) -> Self {
+        Self::Name(kind, Sha256::digest(name.as_bytes()).into())
+    }
+
     /// The key of a caller reference.
     #[must_use]
     pub fn caller_reference(reference: &str) -> Self {
@@ -56,10 +96,21 @@ impl fmt::Display for Key {
             Self::Host(pattern) => write!(f, "{HOSTS}{pattern}"),
             Self::CallerReference(digest) => {
                 f.write_str(CALLER_REFERENCES)?;
-                digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write_hex(digest, f)
             }
+            Self::Resource(kind, id) => write!(f, "{RESOURCES}{}/{id}", kind.plural()),
+            Self::Name(kind, digest) => {
+                write!(f, "{NAMES}{}/", kind.plural())?;
+                write_hex(digest, f)
+            }
+            Self::Use(id, distribution) => write!(f, "{USES}{id}/{distribution}"),
+            Self::Used(id) => write!(f, "{USED}{id}"),
         }
     }
+}
+
+fn write_hex(digest: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// Not one of the keys this program writes.
@@ -80,12 +131,27 @@ impl FromStr for Key {
             Self::Host(host.parse().map_err(|_| unknown())?)
         } else if let Some(hex) = text.strip_prefix(CALLER_REFERENCES) {
             Self::CallerReference(digest_from_hex(hex).ok_or_else(unknown)?)
+        } else if let Some((kind, id)) = text.strip_prefix(RESOURCES).and_then(kind_and_rest) {
+            Self::Resource(kind, id.parse().map_err(|_| unknown())?)
+        } else if let Some((kind, hex)) = text.strip_prefix(NAMES).and_then(kind_and_rest) {
+            Self::Name(kind, digest_from_hex(hex).ok_or_else(unknown)?)
+        } else if let Some((id, distribution)) = text.strip_prefix(USES).and_then(|rest| rest.split_once('/'))
+        {
+            let distribution = distribution.parse().map_err(|_| unknown())?;
+            Self::Use(id.parse().map_err(|_| unknown())?, distribution)
+        } else if let Some(id) = text.strip_prefix(USED) {
+            Self::Used(id.parse().map_err(|_| unknown())?)
         } else {
             return Err(unknown());
         };
         // One thing has one key: what parses but is written otherwise (an upper-case host name) is not ours.
         if key.to_string() == text { Ok(key) } else { Err(unknown()) }
     }
+}
+
+fn kind_and_rest(text: &str) -> Option<(Kind, &str)> {
+    let (plural, rest) = text.split_once('/')?;
+    Some((Kind::ALL.into_iter().find(|kind| kind.plural() == plural)?, rest))
 }
 
 fn digest_from_hex(hex: &str) -> Option<[u8; 32]> {
@@ -130,6 +196,15 @@ impl Record for HostClaim {
 impl Record for CallerReferenceRecord {
     const NOUN: &'static str = "caller reference";
 }
+impl Record for ResourceRecord {
+    const NOUN: &'static str = "resource";
+}
+impl Record for NameClaim {
+    const NOUN: &'static str = "name claim";
+}
+impl Record for Use {
+    const NOUN: &'static str = "use of a resource";
+}
 
 /// A persisted value that cannot be read: written by something else, or damaged.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -149,9 +224,32 @@ mod tests {
 
     use super::*;
 
+    fn distribution() -> DistributionId {
+        "EABCDEFGHIJKLM".parse().unwrap()
+    }
+
+    fn resource() -> ResourceId {
+        "658327ea-f89d-4fab-a63d-7e88639e58f6".parse().unwrap()
+    }
+
+    #[test]
+    fn edges_are_told_of_distributions_and_what_they_refer_to() {
+        let told = [Key::Distribution(distribution()), Key::Resource(Kind::CachePolicy, resource())];
+        assert!(told.iter().all(|key| key.to_string().starts_with(TOLD)));
+        let others = [
+            Key::Cluster,
+            Key::Host("a.test".parse().unwrap()),
+            Key::caller_reference("abc"),
+            Key::name(Kind::CachePolicy, "abc"),
+            Key::Use(resource(), distribution()),
+            Key::Used(resource()),
+        ];
+        assert!(others.iter().all(|key| !key.to_string().starts_with(TOLD)));
+    }
+
     #[test]
     fn keys_are_written_as_documented() {
-        let id: DistributionId = "EABCDEFGHIJKLM".parse().unwrap();
+        let id = distribution();
         let cases = [
             (Key::Cluster, "cluster"),
             (Key::Distribution(id), "distributions/EABCDEFGHIJKLM"),
@@ -162,6 +260,19 @@ mod tests {
                 Key::caller_reference("abc"),
                 "caller-references/ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             ),
+            (
+                Key::Resource(Kind::CachePolicy, resource()),
+                "distribution-resources/cache-policies/658327ea-f89d-4fab-a63d-7e88639e58f6",
+            ),
+            (
+                Key::name(Kind::OriginRequestPolicy, "abc"),
+                "names/origin-request-policies/ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+            (
+                Key::Use(resource(), distribution()),
+                "uses/658327ea-f89d-4fab-a63d-7e88639e58f6/EABCDEFGHIJKLM",
+            ),
+            (Key::Used(resource()), "used/658327ea-f89d-4fab-a63d-7e88639e58f6"),
         ];
         for (key, text) in cases {
             assert_eq!(key.to_string(), text);
@@ -204,6 +315,10 @@ mod tests {
                 Key::Distribution(id),
                 Key::Host(host.parse().unwrap()),
                 Key::caller_reference(&reference),
+                Key::Resource(Kind::CachePolicy, ResourceId::from_random(Uuid::from_u128(random))),
+                Key::name(Kind::OriginRequestPolicy, &reference),
+                Key::Use(ResourceId::from_random(Uuid::from_u128(random)), DistributionId::from_random(Uuid::from_u128(random))),
+                Key::Used(ResourceId::from_random(Uuid::from_u128(random))),
             ] {
                 prop_assert_eq!(key.to_string().parse(), Ok(key));
             }

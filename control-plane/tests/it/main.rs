@@ -7,6 +7,7 @@ mod api;
 mod explain;
 mod health;
 mod plane;
+mod policies;
 mod process;
 mod several;
 mod store;

@@ -1,7 +1,7 @@
 //! The cache key: what makes two requests ask for the same object (RFC 9111 section 2; CloudFront guide, "Understand the cache key").
 //!
 //! A key holds the distribution, the path, and what the policy selects of query, headers and cookies: exactly the bytes that are
-//! forwarded. Every part is preceded by its length, so no two different requests can ever write the same key.
+//! forwarded, but for what an origin request policy adds. Every part is preceded by its length, so no two different requests can ever write the same key.
 
 pub mod shown;
 
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use headland_proto::{
     id::DistributionId,
-    model::{CachePolicy, NameSelection},
+    model::{CacheBehavior, CachePolicy, NameSelection},
 };
 use http::{HeaderMap, header};
 
@@ -87,7 +87,7 @@ fn part(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The query string that is forwarded and keyed: the selected parameters, as the viewer wrote them and in the viewer's order.
+/// The query string that is keyed: the selected parameters, as the viewer wrote them and in the viewer's order.
 #[must_use]
 pub fn select_query<'q>(query: Option<&'q str>, selection: &NameSelection) -> Option<Cow<'q, str>> {
     let query = query?;
@@ -95,26 +95,56 @@ pub fn select_query<'q>(query: Option<&'q str>, selection: &NameSelection) -> Op
         NameSelection::None => None,
         NameSelection::All => Some(Cow::Borrowed(query)),
         NameSelection::Whitelist(_) | NameSelection::AllExcept(_) => {
-            let name = |pair: &&str| pair.split_once('=').map_or(*pair, |(name, _)| name).to_owned();
-            let kept: Vec<&str> = query.split('&').filter(|pair| selection.selects(&name(pair))).collect();
-            (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")))
+            select(query, |name| selection.selects(name)).map(Cow::Owned)
         }
     }
 }
 
-/// The Cookie header that is forwarded and keyed: the selected cookies, sorted by name as CloudFront does.
+/// The query string that is forwarded: what is keyed, and what the origin request policy adds.
+#[must_use]
+pub fn forwarded_query<'q>(query: Option<&'q str>, rules: &CacheBehavior) -> Option<Cow<'q, str>> {
+    let keyed = &rules.cache_policy.query_strings;
+    match rules.origin_request_policy.as_ref().map(|policy| &policy.query_strings) {
+        None | Some(NameSelection::None) => select_query(query, keyed),
+        Some(NameSelection::All) => query.map(Cow::Borrowed),
+        Some(also) => select(query?, |name| keyed.selects(name) || also.selects(name)).map(Cow::Owned),
+    }
+}
+
+fn select(query: &str, selects: impl Fn(&str) -> bool) -> Option<String> {
+    let name = |pair: &str| pair.split_once('=').map_or(pair.len(), |(name, _)| name.len());
+    let kept: Vec<&str> = query.split('&').filter(|pair| selects(&pair[..name(pair)])).collect();
+    (!kept.is_empty()).then(|| kept.join("&"))
+}
+
+/// The Cookie header that is keyed: the selected cookies, sorted by name as CloudFront does.
 #[must_use]
 pub fn select_cookies(headers: &HeaderMap, selection: &NameSelection) -> Option<String> {
     if *selection == NameSelection::None {
         return None;
     }
+    cookies(headers, |name| selection.selects(name))
+}
+
+/// The Cookie header that is forwarded: what is keyed, and what the origin request policy adds; sorted by name.
+#[must_use]
+pub fn forwarded_cookies(headers: &HeaderMap, rules: &CacheBehavior) -> Option<String> {
+    if !rules.forwards_cookies() {
+        return None;
+    }
+    let also = rules.origin_request_policy.as_ref().map(|policy| &policy.cookies);
+    let keyed = &rules.cache_policy.cookies;
+    cookies(headers, |name| keyed.selects(name) || also.is_some_and(|also| also.selects(name)))
+}
+
+fn cookies(headers: &HeaderMap, selects: impl Fn(&str) -> bool) -> Option<String> {
     let mut kept: Vec<&str> = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .map(str::trim)
-        .filter(|pair| !pair.is_empty() && selection.selects(cookie_name(pair)))
+        .filter(|pair| !pair.is_empty() && selects(cookie_name(pair)))
         .collect();
     kept.sort_by_key(|pair| cookie_name(pair));
     (!kept.is_empty()).then(|| kept.join("; "))
@@ -243,6 +273,36 @@ mod tests {
         );
         assert_eq!(select_cookies(&map, &NameSelection::Whitelist(names(&["z"]))), None);
         assert_eq!(select_cookies(&map, &NameSelection::None), None);
+    }
+
+    #[test]
+    fn an_origin_request_policy_adds_to_what_is_forwarded_and_not_to_the_key() {
+        use headland_proto::model::{MethodSet, OriginHeaders, OriginRequestPolicy};
+        let only = |name: &str| NameSelection::Whitelist(vec![name.to_owned()]);
+        let check =
+            |also: Option<(NameSelection, NameSelection)>, query: Option<&str>, cookie: Option<&str>| {
+                let cache_policy = CachePolicy { query_strings: only("v"), ..policy(&[], only("lang")) };
+                let rules = CacheBehavior {
+                    origin_index: 0,
+                    allowed_methods: MethodSet::GetHead,
+                    cache_policy: std::sync::Arc::new(cache_policy),
+                    origin_request_policy: also.map(|(cookies, query_strings)| {
+                        let headers = OriginHeaders::None;
+                        std::sync::Arc::new(OriginRequestPolicy { headers, cookies, query_strings })
+                    }),
+                };
+                let viewer = headers(&[("cookie", "z=1; lang=de; id=7")]);
+                assert_eq!(forwarded_query(Some("utm=1&v=2&x"), &rules).as_deref(), query);
+                assert_eq!(forwarded_cookies(&viewer, &rules).as_deref(), cookie);
+            };
+        check(None, Some("v=2"), Some("lang=de"));
+        check(Some((NameSelection::None, NameSelection::None)), Some("v=2"), Some("lang=de"));
+        check(Some((only("id"), only("x"))), Some("v=2&x"), Some("id=7; lang=de"));
+        check(
+            Some((NameSelection::All, NameSelection::All)),
+            Some("utm=1&v=2&x"),
+            Some("id=7; lang=de; z=1"),
+        );
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn bench(change: impl FnOnce(&mut v1::DistributionConfig)) -> Bench {
     let behavior = |pattern: &str, target: &str| v1::CacheBehavior {
         path_pattern: pattern.into(),
         target_origin_id: target.into(),
-        cache_policy: Some(v1::CachePolicy::default()),
+        cache_policy: Some(v1::CachePolicyConfig::default()),
         ..Default::default()
     };
     let mut config = v1::DistributionConfig {
@@ -67,14 +67,15 @@ fn bench(change: impl FnOnce(&mut v1::DistributionConfig)) -> Bench {
         revision: 7,
         config: Some(config),
     };
-    let distribution = Distribution::compile(&desired).expect("compiles");
+    let distribution =
+        Distribution::compile(&desired, &headland_proto::model::Resources::default()).expect("compiles");
     shared.routing.publish(Table::new([Arc::new(distribution)]));
     Bench { explainer: EdgeExplainer::new(&Arc::new(shared)), clock, _runtime: runtime }
 }
 
 fn rfc9111(config: &mut v1::DistributionConfig) {
     let policy = config.default_cache_behavior.get_or_insert_default().cache_policy.get_or_insert_default();
-    policy.semantics = v1::cache_policy::Semantics::Rfc9111.into();
+    policy.semantics = v1::cache_policy_config::Semantics::Rfc9111.into();
 }
 
 fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {

@@ -1,11 +1,12 @@
 //! What of a viewer's request reaches the origin (CloudFront guide, "HTTP request headers and CloudFront behavior"; RFC 9110 section 7.6).
 //!
 //! With CloudFront semantics a cached object is fetched with nothing of the viewer's but what is in the key, so that no viewer can
-//! choose what others will get. Otherwise every end-to-end header passes.
+//! choose what others will get, and with what an origin request policy adds on the operator's responsibility. Otherwise every
+//! end-to-end header passes.
 
 use std::net::IpAddr;
 
-use headland_proto::model::{CachePolicy, NameSelection, Semantics};
+use headland_proto::model::{CacheBehavior, Origin, OriginHeaders, OriginKind, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use crate::end_to_end;
@@ -71,28 +72,35 @@ pub fn expects_continue(version: Version, headers: &HeaderMap) -> bool {
 #[must_use]
 pub fn headers(
     purpose: Purpose,
-    policy: &CachePolicy,
+    rules: &CacheBehavior,
     viewer: Viewer<'_>,
     cookies: Option<&str>,
     identity: &Identity,
 ) -> HeaderMap {
+    let policy = &rules.cache_policy;
+    let also = rules.origin_request_policy.as_ref().map_or(&OriginHeaders::None, |policy| &policy.headers);
     let everything =
         policy.semantics == Semantics::Rfc9111 || !matches!(*viewer.method, Method::GET | Method::HEAD);
     // Of about the right size: the memory of a large table is cold.
-    let from_viewer = if everything { viewer.headers.len() } else { policy.headers.len() };
+    let copies = everything || *also != OriginHeaders::None;
+    let from_viewer = if copies { viewer.headers.len() } else { policy.headers.len() };
     let mut out = HeaderMap::with_capacity(from_viewer + OWN_FIELDS);
-    if everything {
+    if copies {
         end_to_end::copy(viewer.headers, &mut out);
         out.remove(header::HOST);
-        if policy.semantics == Semantics::CloudFront {
-            NOT_FORWARDED_BY_CLOUDFRONT.iter().for_each(|name| _ = out.remove(*name));
-        }
+        let passes = |name: &HeaderName| {
+            let usual = policy.semantics == Semantics::Rfc9111
+                || !NOT_FORWARDED_BY_CLOUDFRONT.contains(&name.as_str());
+            (everything && usual) || (also.selects(name) && *name != header::COOKIE)
+        };
+        let left_out: Vec<HeaderName> = out.keys().filter(|name| !passes(name)).cloned().collect();
+        left_out.iter().for_each(|name| _ = out.remove(name));
     }
     for name in policy.headers.iter().filter(|name| **name != header::HOST) {
         out.remove(name);
         viewer.headers.get_all(name).iter().for_each(|value| _ = out.append(name.clone(), value.clone()));
     }
-    if policy.cookies != NameSelection::None {
+    if rules.forwards_cookies() {
         out.remove(header::COOKIE);
     }
     if let Some(cookies) = cookies.and_then(|c| HeaderValue::from_str(c).ok()) {
@@ -102,13 +110,19 @@ pub fn headers(
         Purpose::Fill => {
             // With CloudFront semantics there is seldom anything to take away.
             if !out.is_empty() {
-                let keyed = |name: &str| policy.headers.iter().any(|header| header == name);
-                MISLEADING.iter().filter(|name| !keyed(name)).for_each(|name| _ = out.remove(*name));
+                let wished =
+                    |name: &str| policy.headers.iter().any(|header| header == name) || also.names(name);
+                MISLEADING.iter().filter(|name| !wished(name)).for_each(|name| _ = out.remove(*name));
+                if !everything {
+                    // Whoever accepts something else shares what comes.
+                    out.remove(header::ACCEPT_ENCODING);
+                }
                 SELECTING.iter().for_each(|name| _ = out.remove(name));
             }
         }
         Purpose::Pass if !everything => {
             for name in &SELECTING {
+                out.remove(name);
                 viewer.headers.get_all(name).iter().for_each(|value| _ = out.append(name, value.clone()));
             }
         }
@@ -129,7 +143,8 @@ pub fn headers(
     }
     // What the edge itself says about the way the request took.
     let address = viewer.address.to_canonical().to_string();
-    let forwarded_for = if everything { viewer.headers } else { &HeaderMap::new() };
+    let told = everything || also.selects(&X_FORWARDED_FOR);
+    let forwarded_for = if told { viewer.headers } else { &HeaderMap::new() };
     let via = [version_text(viewer.version), " ", &identity.pseudonym].concat();
     for (before, name, element) in [
         (forwarded_for, X_FORWARDED_FOR, address.as_str()),
@@ -139,6 +154,15 @@ pub fn headers(
         end_to_end::append_to_list(before.get_all(&name), name, element, &mut out);
     }
     out
+}
+
+/// Whether the origin gets the host that the viewer asked for in place of its own. A bucket answers to its own name only.
+#[must_use]
+pub fn forwards_host(rules: &CacheBehavior, origin: &Origin) -> bool {
+    let also =
+        rules.origin_request_policy.as_ref().is_some_and(|policy| policy.headers.selects(&header::HOST));
+    let to_bucket = matches!(origin.kind, OriginKind::S3(_));
+    !to_bucket && (also || rules.cache_policy.headers.contains(&header::HOST))
 }
 
 /// Asks this edge how it came to its answer, or tells it. Not for origins.
@@ -204,12 +228,25 @@ pub fn version_text(version: Version) -> &'static str {
 mod tests {
     use std::{net::Ipv4Addr, time::Duration};
 
-    use headland_proto::model::TtlBounds;
+    use std::sync::Arc;
+
+    use headland_proto::model::{CachePolicy, MethodSet, NameSelection, OriginRequestPolicy, TtlBounds};
 
     use super::*;
 
     fn check(
         semantics: Semantics,
+        purpose: Purpose,
+        method: &Method,
+        viewer: &[(&'static str, &str)],
+        expected: &[(&str, &str)],
+    ) {
+        check_with(semantics, None, purpose, method, viewer, expected);
+    }
+
+    fn check_with(
+        semantics: Semantics,
+        also: Option<OriginHeaders>,
         purpose: Purpose,
         method: &Method,
         viewer: &[(&'static str, &str)],
@@ -233,7 +270,17 @@ mod tests {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             headers: &map,
         };
-        let out = headers(purpose, &policy, viewer, Some("a=1"), &identity);
+        let origin_request_policy = also.map(|headers| {
+            let none = NameSelection::None;
+            Arc::new(OriginRequestPolicy { headers, cookies: none.clone(), query_strings: none })
+        });
+        let rules = CacheBehavior {
+            origin_index: 0,
+            allowed_methods: MethodSet::All,
+            cache_policy: Arc::new(policy),
+            origin_request_policy,
+        };
+        let out = headers(purpose, &rules, viewer, Some("a=1"), &identity);
         let mut actual: Vec<(&str, &str)> =
             out.iter().map(|(n, v)| (n.as_str(), v.to_str().expect("text"))).collect();
         let always = [("cdn-loop", "headland-1"), ("cookie", "a=1"), ("via", "1.1 headland-1")];
@@ -271,6 +318,51 @@ mod tests {
             VIEWER,
             &[("user-agent", "Headland"), ("x-forwarded-for", "127.0.0.1"), ("x-key", "k")],
         );
+    }
+
+    #[test]
+    fn a_policy_adds_what_it_names() {
+        let named = ["user-agent", "x-forwarded-host", "x-missing"].map(HeaderName::from_static).to_vec();
+        check_with(
+            Semantics::CloudFront,
+            Some(OriginHeaders::Whitelist(named)),
+            Purpose::Fill,
+            &Method::GET,
+            VIEWER,
+            &[
+                ("user-agent", "curl"),
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x-forwarded-host", "forged.test"),
+                ("x-key", "k"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_policy_of_all_adds_all_but_what_makes_a_fill_another() {
+        let all = [
+            ("accept", "image/*"),
+            ("authorization", "Basic x"),
+            ("content-type", "text/plain"),
+            ("user-agent", "curl"),
+            ("x-forwarded-for", "192.0.2.1, 127.0.0.1"),
+            ("x-key", "k"),
+            ("x-other", "o"),
+        ];
+        let viewer = [VIEWER, &[("accept-encoding", "gzip"), ("cookie", "secret=1")]].concat();
+        let (semantics, policy) = (Semantics::CloudFront, || Some(OriginHeaders::AllViewer));
+        check_with(semantics, policy(), Purpose::Fill, &Method::GET, &viewer, &all);
+        let alone = [
+            ("accept-encoding", "gzip"),
+            ("if-none-match", "\"e\""),
+            ("range", "bytes=0-1"),
+            ("x-forwarded-host", "forged.test"),
+        ];
+        check_with(semantics, policy(), Purpose::Pass, &Method::GET, &viewer, &[&all[..], &alone].concat());
+        let but = OriginHeaders::AllExcept(vec![header::AUTHORIZATION, HeaderName::from_static("x-other")]);
+        let rest: Vec<_> =
+            all.into_iter().filter(|(name, _)| !["authorization", "x-other"].contains(name)).collect();
+        check_with(semantics, Some(but), Purpose::Fill, &Method::GET, &viewer, &rest);
     }
 
     #[test]

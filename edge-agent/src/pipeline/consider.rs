@@ -64,7 +64,10 @@ pub(crate) struct Place<'a> {
     pub(crate) distribution: &'a Arc<Distribution>,
     pub(crate) behavior: &'a Arc<Behavior>,
     pub(crate) path: &'a str,
+    /// What of the query is in the key.
     pub(crate) query: Option<Cow<'a, str>>,
+    /// The query as the viewer sent it.
+    pub(crate) viewer_query: Option<&'a str>,
     pub(crate) host: Cow<'a, str>,
 }
 
@@ -225,7 +228,7 @@ fn place<'a, B>(
     }
     let query = key::select_query(target.query, &behavior.rules.cache_policy.query_strings);
     witness.query(query.as_deref());
-    Ok(Place { distribution, behavior, path, query, host: target.host })
+    Ok(Place { distribution, behavior, path, query, viewer_query: target.query, host: target.host })
 }
 
 /// Why a request may neither be answered from the cache nor fill it; `None` if it may.

@@ -12,7 +12,7 @@ use super::{
     lookup::Slot,
 };
 use crate::{
-    cache::runs::Follower,
+    cache::{key, runs::Follower},
     routing::{Distribution, compile::Behavior},
     viewer::connection::Busy,
 };
@@ -22,6 +22,7 @@ pub(super) struct Errand {
     pub(super) distribution: Arc<Distribution>,
     pub(super) behavior: Arc<Behavior>,
     pub(super) path: String,
+    /// What of the query reaches the origin.
     pub(super) query: Option<String>,
     /// The canonical host that the viewer asked for.
     pub(super) viewer_host: String,
@@ -41,7 +42,7 @@ impl Place<'_> {
             distribution: Arc::clone(self.distribution),
             behavior: Arc::clone(self.behavior),
             path: self.path.to_owned(),
-            query: self.query.map(Cow::into_owned),
+            query: key::forwarded_query(self.viewer_query, &self.behavior.rules).map(Cow::into_owned),
             viewer_host: self.host.into_owned(),
             way,
         }

@@ -226,8 +226,13 @@ impl Worker {
         let (parts, incoming) = response.into_parts();
         let Came { timing, held, is_part } = came;
         let policy = &filling.behavior.rules.cache_policy;
-        let mut headers =
-            response::headers_from_origin(parts.headers, policy, &self.via(parts.version), timing.response);
+        let mut headers = response::headers_from_origin(
+            parts.headers,
+            policy,
+            policy.keys_cookies(),
+            &self.via(parts.version),
+            timing.response,
+        );
         if let Some((_, length)) = held.as_ref().filter(|_| is_part) {
             headers.remove(header::CONTENT_RANGE);
             headers.insert(header::CONTENT_LENGTH, (*length).into());

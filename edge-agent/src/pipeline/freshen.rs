@@ -107,7 +107,13 @@ impl Worker {
         let Update { old, timing, began, .. } = *update;
         let status = old.head.status();
         let via = self.via(update.version);
-        let new = response::headers_from_origin(update.headers.clone(), policy, &via, timing.response);
+        let new = response::headers_from_origin(
+            update.headers.clone(),
+            policy,
+            policy.keys_cookies(),
+            &via,
+            timing.response,
+        );
         let mut headers = revalidation::freshened(&old.head.to_headers(), &new);
         // Not to be kept, but it counts (RFC 9111 section 4.2.3).
         headers.extend(new.get(header::AGE).map(|age| (header::AGE, age.clone())));

@@ -167,10 +167,15 @@ impl Worker {
     ) -> Response<ViewerBody> {
         asking.note_not_used(&handling);
         let (mut parts, incoming) = alone.response.into_parts();
-        let policy = &errand.behavior.rules.cache_policy;
+        let rules = &errand.behavior.rules;
         let via = self.via(parts.version);
-        let mut headers =
-            response::headers_from_origin(parts.headers.clone(), policy, &via, self.clock.now());
+        let mut headers = response::headers_from_origin(
+            parts.headers.clone(),
+            &rules.cache_policy,
+            rules.forwards_cookies(),
+            &via,
+            self.clock.now(),
+        );
         let handling = Handling { fwd_status: Some(parts.status), ..handling };
         self.marks(handling, asking.id).put(&mut headers);
         if parts.status == StatusCode::NO_CONTENT {

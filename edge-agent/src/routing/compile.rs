@@ -5,7 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use headland_proto::{
     id::DistributionId,
     model::{
-        CacheBehavior, DistributionConfig, HostName, HostPattern, Origin, PathPattern, Semantics, Violations,
+        CacheBehavior, DistributionConfig, HostName, HostPattern, Origin, PathPattern, Resources, Semantics,
+        Violations,
     },
     revision::Revision,
     v1,
@@ -56,18 +57,18 @@ impl Behavior {
 }
 
 impl Distribution {
-    /// Checks and compiles what the control plane sent. The control plane has checked it too, but perhaps with other rules
-    /// than this program's.
+    /// Checks and compiles what the control plane sent, with the `resources` it refers to. The control plane has checked it too, but
+    /// perhaps with other rules than this program's.
     ///
     /// # Errors
     /// Everything that keeps this edge from serving it.
-    pub fn compile(desired: &v1::DesiredDistribution) -> Result<Self, Violations> {
+    pub fn compile(desired: &v1::DesiredDistribution, resources: &Resources) -> Result<Self, Violations> {
         let mut found = Violations::default();
         let id = desired.id.parse::<DistributionId>().map_err(|e| found.add("id", e.to_string()));
         let domain_name =
             desired.domain_name.parse::<HostName>().map_err(|e| found.add("domain_name", e.to_string()));
         let config = match &desired.config {
-            Some(config) => DistributionConfig::try_from(config)?,
+            Some(config) => DistributionConfig::check(config, resources)?,
             None => {
                 found.add("config", "is missing");
                 return Err(found);
@@ -202,8 +203,11 @@ mod tests {
 
     #[test]
     fn the_first_matching_behavior_wins() {
-        let compiled = Distribution::compile(&desired(&[("img/*", "b"), ("*.jpg", "a"), ("*.png", "b")]))
-            .expect("compiles");
+        let compiled = Distribution::compile(
+            &desired(&[("img/*", "b"), ("*.jpg", "a"), ("*.png", "b")]),
+            &Resources::default(),
+        )
+        .expect("compiles");
         let target = |path: &str| compiled.behavior(path).origin.id.clone();
         assert_eq!(target("/img/x.jpg"), "b");
         assert_eq!(target("/x.jpg"), "a");
@@ -224,9 +228,9 @@ mod tests {
         let mut wire = desired(&[]);
         wire.id = "nonsense".into();
         wire.domain_name = "a..b".into();
-        let violations = Distribution::compile(&wire).expect_err("violations");
+        let violations = Distribution::compile(&wire, &Resources::default()).expect_err("violations");
         assert_eq!(violations.list().len(), 2, "{violations}");
         wire.config = None;
-        assert!(Distribution::compile(&wire).is_err());
+        assert!(Distribution::compile(&wire, &Resources::default()).is_err());
     }
 }

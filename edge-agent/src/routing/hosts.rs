@@ -94,7 +94,9 @@ mod tests {
                 ..Default::default()
             }),
         };
-        Arc::new(Distribution::compile(&desired).expect("compiles"))
+        Arc::new(
+            Distribution::compile(&desired, &headland_proto::model::Resources::default()).expect("compiles"),
+        )
     }
 
     #[test]

@@ -5,7 +5,7 @@ use prost::Message as _;
 
 /// Encoded size of all parts of one update. Far above any fleet's configuration; guards the edge's memory.
 pub(crate) const UPDATE_BYTES_MAX: usize = 512 << 20;
-/// Distributions and deleted ids of one update together, since even an empty entry takes memory.
+/// Distributions, resources and deleted ids of one update together, since even an empty entry takes memory.
 pub(crate) const UPDATE_ENTRIES_MAX: usize = 1 << 20;
 /// Parts of one update.
 pub(crate) const UPDATE_PARTS_MAX: usize = 1 << 16;
@@ -23,6 +23,8 @@ pub(crate) struct WholeUpdate {
     pub(crate) rewind: bool,
     pub(crate) distributions: Vec<v1::DesiredDistribution>,
     pub(crate) deleted: Vec<String>,
+    pub(crate) resources: Vec<v1::DesiredResource>,
+    pub(crate) deleted_resources: Vec<String>,
 }
 
 /// Why parts do not make an update. The stream they came on cannot be trusted any further.
@@ -65,7 +67,12 @@ impl Assembly {
         }
         update.distributions.extend(part.distributions);
         update.deleted.extend(part.deleted_distribution_ids);
-        let entries = update.distributions.len() + update.deleted.len();
+        update.resources.extend(part.resources);
+        update.deleted_resources.extend(part.deleted_resource_ids);
+        let entries = update.distributions.len()
+            + update.deleted.len()
+            + update.resources.len()
+            + update.deleted_resources.len();
         for (what, found, max) in [
             ("parts", self.parts, UPDATE_PARTS_MAX),
             ("bytes", self.bytes, UPDATE_BYTES_MAX),

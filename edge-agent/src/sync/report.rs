@@ -121,6 +121,7 @@ mod tests {
                 ..Default::default()
             }],
             refused_distribution_ids: random.take(refused).collect(),
+            resources: Vec::new(),
         })
     }
 

@@ -6,9 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use headland_proto::{id::DistributionId, revision::Revision, v1};
+use headland_proto::{id::DistributionId, model::Resources, revision::Revision, v1};
 
-use super::assembly::WholeUpdate;
+use super::{
+    assembly::WholeUpdate,
+    holdings::{Holdings, Taken},
+};
 use crate::routing::{Distribution, Table};
 
 #[cfg(test)]
@@ -25,12 +28,14 @@ struct Held {
 }
 
 /// A distribution whose newest revision this edge does not serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) revision: Revision,
     pub(crate) reason: String,
     /// Refused by an earlier run, so this program has not seen it yet and asks for it again.
     pub(crate) resend: bool,
+    /// What was refused, to be tried again when something that it refers to changes.
+    desired: Option<Arc<v1::DesiredDistribution>>,
 }
 
 /// Everything this edge holds, at one revision of one cluster. Immutable; an update makes a new one.
@@ -41,6 +46,8 @@ pub(crate) struct State {
     history: u64,
     held: BTreeMap<Arc<str>, Arc<Held>>,
     refused: BTreeMap<Arc<str>, Refused>,
+    /// What distributions refer to.
+    resources: Holdings,
 }
 
 /// An update and what the session that brought it believed when it said Hello.
@@ -56,7 +63,7 @@ pub(crate) struct Offer {
 /// What became of an offer.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Applied(Applied),
+    Applied(Box<Applied>),
     /// It says nothing new.
     Ignored,
     /// It does not join on to what is held: the session must start again with Hello.
@@ -127,6 +134,7 @@ impl State {
             revision: self.applied.0,
             distributions: self.held.values().map(|held| held.desired.clone()).collect(),
             refused_distribution_ids: self.refused.keys().map(|id| id.to_string()).collect(),
+            resources: self.resources.to_records(),
         }
     }
 
@@ -138,17 +146,24 @@ impl State {
         let is_id = |id: &String| id.parse::<DistributionId>().is_ok();
         for id in record.refused_distribution_ids.into_iter().filter(is_id) {
             let reason = "refused before this edge agent restarted; asked for again".to_owned();
-            state.refused.insert(id.into(), Refused { revision: applied, reason, resend: true });
+            let refused = Refused { revision: applied, reason, resend: true, desired: None };
+            state.refused.insert(id.into(), refused);
+        }
+        for desired in record.resources {
+            if let Err(reason) = state.resources.put(desired, None) {
+                tracing::error!(%reason, "cannot use a saved resource");
+            }
         }
         for desired in record.distributions {
             let id: Arc<str> = desired.id.as_str().into();
-            match compile(&desired) {
+            match compile(&desired, state.resources.checked()) {
                 Ok(compiled) => {
                     state.held.insert(id, Arc::new(Held { desired, compiled }));
                 }
                 Err(reason) => {
                     // Of what is newest only the revision of the whole is known.
-                    state.refused.insert(id, Refused { revision: applied, reason, resend: true });
+                    let refused = Refused { revision: applied, reason, resend: true, desired: None };
+                    state.refused.insert(id, refused);
                 }
             }
         }
@@ -197,6 +212,7 @@ impl State {
     fn apply_resent(&self, mut update: WholeUpdate) -> Outcome {
         let asked = |id: &str| self.refused.get(id).is_some_and(|refused| refused.resend);
         update.distributions.retain(|desired| asked(&desired.id));
+        update.deleted_resources.clear();
         if update.to < self.applied || update.distributions.is_empty() {
             return Outcome::Ignored;
         }
@@ -206,10 +222,13 @@ impl State {
 
     /// Puts the update's content into `next`, which holds what stays whatever the update says.
     fn advance(&self, mut next: Self, update: WholeUpdate) -> Outcome {
-        let none = BTreeMap::new();
+        let (none, nothing) = (BTreeMap::new(), Holdings::default());
         // Another cluster's distributions are not earlier versions of these.
-        let previous = if next.cluster_id == self.cluster_id { &self.held } else { &none };
+        let same_cluster = next.cluster_id == self.cluster_id;
+        let previous = if same_cluster { &self.held } else { &none };
         next.applied = update.to;
+        let earlier = if same_cluster { &self.resources } else { &nothing };
+        let taken = next.resources.take(update.resources, &update.deleted_resources, earlier);
         for id in &update.deleted {
             next.held.remove(id.as_str());
             next.refused.remove(id.as_str());
@@ -222,7 +241,8 @@ impl State {
             if !update.whole && before.is_some_and(|before| before.desired.revision > desired.revision) {
                 continue;
             }
-            match hold(desired, before) {
+            let before_is_good = before.filter(|held| !taken.concern(&held.desired));
+            match hold(&desired, before_is_good, &next.resources) {
                 Ok(held) => {
                     next.refused.remove(&id);
                     next.held.insert(id, held);
@@ -231,27 +251,74 @@ impl State {
                     if let Some(before) = before {
                         next.held.insert(Arc::clone(&id), Arc::clone(before));
                     }
-                    next.refused.insert(Arc::clone(&id), Refused { revision, reason, resend: false });
+                    let desired = Some(Arc::new(desired));
+                    next.refused
+                        .insert(Arc::clone(&id), Refused { revision, reason, resend: false, desired });
                     refused.push(id);
                 }
             }
         }
+        if taken.any() {
+            next.compile_anew(&taken, &mut refused);
+        }
         let table = (!same(&self.held, &next.held)).then(|| next.table());
-        Outcome::Applied(Applied { state: next, table, refused })
+        Outcome::Applied(Box::new(Applied { state: next, table, refused }))
+    }
+}
+
+impl State {
+    /// Compiles whatever refers to what has changed: what is served, and what was refused and may now do.
+    fn compile_anew(&mut self, taken: &Taken, refused: &mut Vec<Arc<str>>) {
+        let applied = self.applied;
+        let waiting = self.refused.iter().filter_map(|(id, refused)| {
+            let desired = refused.desired.as_ref().filter(|desired| taken.concern(desired))?;
+            Some((Arc::clone(id), Arc::clone(desired)))
+        });
+        for (id, desired) in waiting.collect::<Vec<_>>() {
+            if let Ok(held) = hold(&desired, None, &self.resources) {
+                self.refused.remove(&id);
+                self.held.insert(id, held);
+            }
+        }
+        let is_newest = |id: &Arc<str>| !self.refused.contains_key(id);
+        let stale = self.held.iter().filter(|(id, held)| is_newest(id) && taken.concern(&held.desired));
+        let stale: Vec<_> = stale.map(|(id, held)| (Arc::clone(id), Arc::clone(held))).collect();
+        for (id, before) in stale {
+            match hold(&before.desired, None, &self.resources) {
+                Ok(held) => {
+                    self.held.insert(id, held);
+                }
+                Err(reason) => {
+                    let desired = Some(Arc::new(before.desired.clone()));
+                    let refusal = Refused { revision: applied, reason, resend: false, desired };
+                    self.refused.insert(Arc::clone(&id), refusal);
+                    refused.push(id);
+                }
+            }
+        }
     }
 }
 
 /// What is held after a distribution was sent: the very same if it says the same, so that nothing is compiled twice.
-fn hold(desired: v1::DesiredDistribution, before: Option<&Arc<Held>>) -> Result<Arc<Held>, String> {
-    match before {
-        Some(before) if before.desired == desired => Ok(Arc::clone(before)),
-        _ => compile(&desired).map(|compiled| Arc::new(Held { desired, compiled })),
+fn hold(
+    desired: &v1::DesiredDistribution,
+    before: Option<&Arc<Held>>,
+    resources: &Holdings,
+) -> Result<Arc<Held>, String> {
+    if let Some(reason) = resources.refusal_for(desired) {
+        return Err(reason);
     }
+    match before {
+        Some(before) if before.desired == *desired => return Ok(Arc::clone(before)),
+        _ => {}
+    }
+    compile(desired, resources.checked())
+        .map(|compiled| Arc::new(Held { desired: desired.clone(), compiled }))
 }
 
 /// Compiles one distribution. Whatever is wrong with it, or with the compiler, concerns this one only.
-fn compile(desired: &v1::DesiredDistribution) -> Result<Arc<Distribution>, String> {
-    let mut reason = match catch_unwind(AssertUnwindSafe(|| Distribution::compile(desired))) {
+fn compile(desired: &v1::DesiredDistribution, resources: &Resources) -> Result<Arc<Distribution>, String> {
+    let mut reason = match catch_unwind(AssertUnwindSafe(|| Distribution::compile(desired, resources))) {
         Ok(Ok(compiled)) => return Ok(Arc::new(compiled)),
         Ok(Err(violations)) => violations.to_string(),
         Err(_) => "this edge agent panicked while compiling it; its log says where".to_owned(),

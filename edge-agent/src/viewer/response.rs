@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use headland_proto::model::{CachePolicy, NameSelection, Semantics};
+use headland_proto::model::{CachePolicy, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
@@ -73,11 +73,13 @@ pub(crate) fn build(status: StatusCode, headers: HeaderMap, body: ViewerBody) ->
     response
 }
 
-/// The headers of an origin's response, received at `received`, as any viewer may have them.
+/// The headers of an origin's response, received at `received`, as any viewer may have them; or, of a response that is for one viewer
+/// only, as that one may. `forwards_cookies`: whether its cookies told the response from others, or may have.
 #[must_use]
 pub fn headers_from_origin(
     mut headers: HeaderMap,
     policy: &CachePolicy,
+    forwards_cookies: bool,
     via: &str,
     received: Timestamp,
 ) -> HeaderMap {
@@ -89,7 +91,7 @@ pub fn headers_from_origin(
         let once = once.and_then(|digits| HeaderValue::from_bytes(digits).ok());
         headers.insert(header::CONTENT_LENGTH, once.unwrap_or(length));
     }
-    if policy.semantics == Semantics::CloudFront && policy.cookies == NameSelection::None {
+    if policy.semantics == Semantics::CloudFront && !forwards_cookies {
         // A cookie that is not forwarded is not handed out either (CloudFront guide, "Cookies").
         headers.remove(header::SET_COOKIE);
     }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use headland_proto::v1::cache_policy::Semantics;
+use headland_proto::v1::cache_policy_config::Semantics;
 
 use self::origin::{Large, Manner, bytes};
 use crate::support::{

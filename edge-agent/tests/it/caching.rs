@@ -82,7 +82,7 @@ fn head_is_answered_from_the_object_and_goes_to_the_origin_as_it_is_when_there_i
 fn with_cloudfront_semantics_head_fetches_the_object() {
     let origin = Origin::fixed("cache-control: max-age=60", "hello");
     let mut config = config(origin.address);
-    policy(&mut config).semantics = v1::cache_policy::Semantics::Cloudfront.into();
+    policy(&mut config).semantics = v1::cache_policy_config::Semantics::Cloudfront.into();
     let edge = Edge::start(config);
     let mut viewer = Viewer::connect(edge.address);
     let miss = viewer.request("HEAD", "/a", &[]);
@@ -220,7 +220,7 @@ fn variants_are_told_apart() {
 fn cloudfront_keeps_for_the_default_ttl_and_forwards_only_the_key() {
     let origin = Origin::fixed("set-cookie: a=1", "hello");
     let mut config = config(origin.address);
-    *policy(&mut config) = v1::CachePolicy {
+    *policy(&mut config) = v1::CachePolicyConfig {
         default_ttl: seconds(100),
         headers: Some(v1::HeaderSelection { names: vec!["x-key".into()] }),
         query_strings: Some(v1::NameSelection {
@@ -252,7 +252,7 @@ fn cloudfront_keeps_for_the_default_ttl_and_forwards_only_the_key() {
 fn a_minimum_ttl_overrides_the_origin() {
     let origin = Origin::fixed("cache-control: no-store", "hello");
     let mut config = config(origin.address);
-    *policy(&mut config) = v1::CachePolicy { min_ttl: seconds(50), ..Default::default() };
+    *policy(&mut config) = v1::CachePolicyConfig { min_ttl: seconds(50), ..Default::default() };
     let edge = Edge::start(config);
     get(edge.address, "/a", &[]);
     assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Hit from headland"));

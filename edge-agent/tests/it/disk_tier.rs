@@ -273,7 +273,7 @@ fn with_cloudfront_semantics_the_disk_serves_as_well() {
     let dir = tempfile::tempdir().expect("directory");
     let origin = counting("");
     let mut config = config(origin.address);
-    policy(&mut config).semantics = v1::cache_policy::Semantics::Cloudfront.into();
+    policy(&mut config).semantics = v1::cache_policy_config::Semantics::Cloudfront.into();
     let edge = start(config.clone(), options(dir.path()));
     let body = get(edge.address, "/a", &[]).text().to_owned();
     drop(edge);

@@ -200,7 +200,7 @@ fn while_the_origin_is_silent_one_viewer_at_a_time_finds_out() {
         let (origin, silent) = falls_silent("cache-control: max-age=60");
         let mut config = config(origin.address);
         if cloudfront {
-            policy(&mut config).semantics = v1::cache_policy::Semantics::Cloudfront.into();
+            policy(&mut config).semantics = v1::cache_policy_config::Semantics::Cloudfront.into();
         }
         let edge = Edge::start(config);
         for path in ["/a", "/b", "/c"] {

@@ -1,8 +1,13 @@
 //! Cache behaviors: what happens to requests whose path matches.
 
+use std::sync::Arc;
+
 use http::Method;
 
-use super::{cache_policy, cache_policy::CachePolicy, violation::Checker};
+use super::{
+    NameSelection, OriginRequestPolicy, Resources, cache_policy, cache_policy::CachePolicy,
+    violation::Checker,
+};
 use crate::v1;
 
 /// A checked cache behavior, without the pattern that selects it.
@@ -13,7 +18,18 @@ pub struct CacheBehavior {
     /// Methods passed on; others are answered 403.
     pub allowed_methods: MethodSet,
     /// How responses are cached.
-    pub cache_policy: CachePolicy,
+    pub cache_policy: Arc<CachePolicy>,
+    /// What reaches the origin beside what is in the cache key.
+    pub origin_request_policy: Option<Arc<OriginRequestPolicy>>,
+}
+
+impl CacheBehavior {
+    /// Whether any of the viewer's cookies reach the origin.
+    #[must_use]
+    pub fn forwards_cookies(&self) -> bool {
+        let also = self.origin_request_policy.as_ref().map_or(&NameSelection::None, |policy| &policy.cookies);
+        self.cache_policy.cookies != NameSelection::None || *also != NameSelection::None
+    }
 }
 
 /// One of the three sets of methods a behavior can allow (CloudFront guide, "Allowed HTTP methods").
@@ -58,6 +74,7 @@ impl MethodSet {
 pub(super) fn check(
     wire: &v1::CacheBehavior,
     origin_ids: &[&str],
+    resources: &Resources,
     c: &mut Checker<'_>,
 ) -> Option<CacheBehavior> {
     let origin_index = origin_ids.iter().position(|id| *id == wire.target_origin_id);
@@ -87,8 +104,52 @@ pub(super) fn check(
             .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
     }
     c.field("compress").ensure(!wire.compress, || "is not supported in this version; set it to false".into());
-    let cache_policy = cache_policy::check(wire.cache_policy.as_ref(), &mut c.field("cache_policy"));
-    Some(CacheBehavior { origin_index: origin_index?, allowed_methods, cache_policy })
+    let cache_policy = check_cache_policy(wire, resources, c);
+    let origin_request_policy = match wire.origin_request_policy_id.as_str() {
+        "" => None,
+        id => {
+            let policy = resources.origin_request_policy(id).cloned();
+            c.field("origin_request_policy_id")
+                .ensure(policy.is_some(), || unknown("origin request policy", id));
+            Some(policy?)
+        }
+    };
+    Some(CacheBehavior {
+        origin_index: origin_index?,
+        allowed_methods,
+        cache_policy: cache_policy?,
+        origin_request_policy,
+    })
+}
+
+/// The policy that is written here, or that is referred to.
+fn check_cache_policy(
+    wire: &v1::CacheBehavior,
+    resources: &Resources,
+    c: &mut Checker<'_>,
+) -> Option<Arc<CachePolicy>> {
+    let unset = v1::CachePolicyConfig::default();
+    let id = wire.cache_policy_id.as_str();
+    if id.is_empty() {
+        let inline = wire.cache_policy.as_ref().unwrap_or(&unset);
+        let mut c = c.field("cache_policy");
+        for (field, text) in [("name", &inline.name), ("comment", &inline.comment)] {
+            c.field(field).ensure(text.is_empty(), || {
+                "must be empty inline; create a cache policy to give it a name".into()
+            });
+        }
+        return Some(Arc::new(cache_policy::check(inline, &mut c)));
+    }
+    c.field("cache_policy").ensure(wire.cache_policy.is_none(), || {
+        "must be unset when cache_policy_id is set; remove one of them".into()
+    });
+    let policy = resources.cache_policy(id).cloned();
+    c.field("cache_policy_id").ensure(policy.is_some(), || unknown("cache policy", id));
+    policy
+}
+
+fn unknown(kind: &str, id: &str) -> String {
+    format!("{id:?} is not the id of a {kind}; create it first, or use one that is listed")
 }
 
 fn check_viewer_protocol(wire: i32, c: &mut Checker<'_>) {

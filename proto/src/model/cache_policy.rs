@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::violation::Checker;
+use super::{
+    selection::{NameSelection, check_header_names, check_names, name_chars},
+    violation::Checker,
+};
 use crate::{
     limits::{KEY_NAMES_CHARS_MAX, KEY_NAMES_MAX, TTL_MAX},
     v1,
@@ -35,32 +38,6 @@ pub struct TtlBounds {
     pub max: Duration,
 }
 
-/// Which cookies or query parameters count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameSelection {
-    /// None of them.
-    None,
-    /// Only those named.
-    Whitelist(Vec<String>),
-    /// All but those named.
-    AllExcept(Vec<String>),
-    /// All of them.
-    All,
-}
-
-impl NameSelection {
-    /// Whether the name counts. Case-sensitive.
-    #[must_use]
-    pub fn selects(&self, name: &str) -> bool {
-        match self {
-            Self::None => false,
-            Self::Whitelist(names) => names.iter().any(|n| n == name),
-            Self::AllExcept(names) => names.iter().all(|n| n != name),
-            Self::All => true,
-        }
-    }
-}
-
 /// A checked cache policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachePolicy {
@@ -74,6 +51,14 @@ pub struct CachePolicy {
     pub cookies: NameSelection,
     /// Query parameters in the cache key.
     pub query_strings: NameSelection,
+}
+
+impl CachePolicy {
+    /// Whether cookies tell objects apart.
+    #[must_use]
+    pub fn keys_cookies(&self) -> bool {
+        self.cookies != NameSelection::None
+    }
 }
 
 /// Request headers that cannot tell objects apart: they describe the connection, the credentials of the cache's own
@@ -101,14 +86,18 @@ const HEADERS_NOT_KEYABLE: &[&str] = &[
     "via",
 ];
 
-pub(super) fn check(wire: Option<&v1::CachePolicy>, c: &mut Checker<'_>) -> CachePolicy {
-    let unset = v1::CachePolicy::default();
-    let wire = wire.unwrap_or(&unset);
-    let semantics = match v1::cache_policy::Semantics::try_from(wire.semantics) {
-        Ok(v1::cache_policy::Semantics::Unspecified | v1::cache_policy::Semantics::Cloudfront) => {
-            Semantics::CloudFront
-        }
-        Ok(v1::cache_policy::Semantics::Rfc9111) => Semantics::Rfc9111,
+fn not_keyable(header: &HeaderName) -> Option<String> {
+    let refused = HEADERS_NOT_KEYABLE.contains(&header.as_str());
+    refused.then(|| format!("{header} cannot be part of the cache key; remove it"))
+}
+
+/// Checks all but name and comment.
+pub(super) fn check(wire: &v1::CachePolicyConfig, c: &mut Checker<'_>) -> CachePolicy {
+    let semantics = match v1::cache_policy_config::Semantics::try_from(wire.semantics) {
+        Ok(
+            v1::cache_policy_config::Semantics::Unspecified | v1::cache_policy_config::Semantics::Cloudfront,
+        ) => Semantics::CloudFront,
+        Ok(v1::cache_policy_config::Semantics::Rfc9111) => Semantics::Rfc9111,
         Err(_) => {
             c.field("semantics").violation("is unknown; use CLOUDFRONT or RFC9111");
             Semantics::CloudFront
@@ -122,20 +111,34 @@ pub(super) fn check(wire: Option<&v1::CachePolicy>, c: &mut Checker<'_>) -> Cach
     let policy = CachePolicy {
         semantics,
         ttl: check_ttl(wire, semantics, c),
-        headers: check_headers(wire, &mut c.field("headers")),
-        cookies: check_names(wire.cookies.as_ref(), NameSelection::None, &mut c.field("cookies")),
-        query_strings: check_names(wire.query_strings.as_ref(), query_default, &mut c.field("query_strings")),
+        headers: check_header_names(
+            wire.headers.as_ref().map_or(&[], |selection| &selection.names),
+            KEY_NAMES_MAX,
+            not_keyable,
+            &mut c.field("headers").field("names"),
+        ),
+        cookies: check_names(
+            wire.cookies.as_ref(),
+            NameSelection::None,
+            KEY_NAMES_MAX,
+            &mut c.field("cookies"),
+        ),
+        query_strings: check_names(
+            wire.query_strings.as_ref(),
+            query_default,
+            KEY_NAMES_MAX,
+            &mut c.field("query_strings"),
+        ),
     };
-    let names = [wire.cookies.as_ref(), wire.query_strings.as_ref()];
     let chars = policy.headers.iter().map(|h| h.as_str().len()).sum::<usize>()
-        + names.iter().flatten().flat_map(|s| &s.names).map(String::len).sum::<usize>();
+        + name_chars(&[wire.cookies.as_ref(), wire.query_strings.as_ref()]);
     c.ensure(chars <= KEY_NAMES_CHARS_MAX, || {
         format!("names {chars} characters of headers, cookies and query strings; at most {KEY_NAMES_CHARS_MAX} are allowed")
     });
     policy
 }
 
-fn check_ttl(wire: &v1::CachePolicy, semantics: Semantics, c: &mut Checker<'_>) -> TtlBounds {
+fn check_ttl(wire: &v1::CachePolicyConfig, semantics: Semantics, c: &mut Checker<'_>) -> TtlBounds {
     let range = (Duration::ZERO, TTL_MAX);
     let min = c.field("min_ttl").duration(wire.min_ttl.as_ref(), range, Duration::ZERO);
     let usual = match semantics {
@@ -166,64 +169,4 @@ fn check_ttl(wire: &v1::CachePolicy, semantics: Semantics, c: &mut Checker<'_>) 
         });
     }
     TtlBounds { min, default, max }
-}
-
-fn check_headers(wire: &v1::CachePolicy, c: &mut Checker<'_>) -> Vec<HeaderName> {
-    let Some(selection) = &wire.headers else {
-        return Vec::new();
-    };
-    let mut c = c.field("names");
-    c.count_max(selection.names.len(), KEY_NAMES_MAX);
-    let mut headers = Vec::new();
-    for (i, name) in selection.names.iter().enumerate() {
-        match name.parse::<HeaderName>() {
-            Err(_) => c.index(i).violation(format!("{name:?} is not a header name")),
-            Ok(header) if HEADERS_NOT_KEYABLE.contains(&header.as_str()) => {
-                c.index(i).violation(format!("{header} cannot be part of the cache key; remove it"));
-            }
-            Ok(header) if headers.contains(&header) => {
-                c.index(i).violation(format!("{header} is named twice"))
-            }
-            Ok(header) => headers.push(header),
-        }
-    }
-    headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-    headers
-}
-
-fn check_names(
-    wire: Option<&v1::NameSelection>,
-    default: NameSelection,
-    c: &mut Checker<'_>,
-) -> NameSelection {
-    use v1::name_selection::Mode;
-    let Some(wire) = wire else { return default };
-    let Ok(mode) = Mode::try_from(wire.mode) else {
-        c.field("mode").violation("is unknown; use NONE, WHITELIST, ALL_EXCEPT or ALL");
-        return default;
-    };
-    c.field("names").count_max(wire.names.len(), KEY_NAMES_MAX);
-    for (i, name) in wire.names.iter().enumerate() {
-        let legal = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b";=&,\"".contains(&b));
-        c.field("names")
-            .index(i)
-            .ensure(legal, || format!("{name:?} is not a name; write it as it stands in the request"));
-        c.field("names")
-            .index(i)
-            .ensure(!wire.names[..i].contains(name), || format!("{name:?} is named twice"));
-    }
-    let listed = matches!(mode, Mode::Whitelist | Mode::AllExcept);
-    c.field("names").ensure(listed || wire.names.is_empty(), || {
-        "must be empty unless mode is WHITELIST or ALL_EXCEPT".into()
-    });
-    c.field("names").ensure(!listed || !wire.names.is_empty(), || {
-        "must name at least one with mode WHITELIST or ALL_EXCEPT; use NONE or ALL instead".into()
-    });
-    match mode {
-        Mode::Unspecified => default,
-        Mode::None => NameSelection::None,
-        Mode::Whitelist => NameSelection::Whitelist(wire.names.clone()),
-        Mode::AllExcept => NameSelection::AllExcept(wire.names.clone()),
-        Mode::All => NameSelection::All,
-    }
 }

@@ -3,6 +3,7 @@
 use http::header;
 
 use super::{
+    Resources,
     cache_behavior::{self, CacheBehavior},
     host_name::HostPattern,
     origin::{self, Origin, OriginKind},
@@ -40,13 +41,14 @@ pub struct DistributionConfig {
     pub debug_headers: bool,
 }
 
-impl TryFrom<&v1::DistributionConfig> for DistributionConfig {
-    type Error = Violations;
-
-    /// Checks everything and reports everything that is wrong.
-    fn try_from(wire: &v1::DistributionConfig) -> Result<Self, Violations> {
+impl DistributionConfig {
+    /// Checks everything and reports everything that is wrong. `resources` are what it may refer to.
+    ///
+    /// # Errors
+    /// Every violation.
+    pub fn check(wire: &v1::DistributionConfig, resources: &Resources) -> Result<Self, Violations> {
         let mut found = Violations::default();
-        let checked = check(wire, &mut Checker::new(&mut found));
+        let checked = check(wire, resources, &mut Checker::new(&mut found));
         let result = found.into_result(checked)?;
         // No violation, so every part is there; a missing part without a violation would be a bug in a check above.
         result.ok_or_else(|| {
@@ -57,7 +59,11 @@ impl TryFrom<&v1::DistributionConfig> for DistributionConfig {
     }
 }
 
-fn check(wire: &v1::DistributionConfig, c: &mut Checker<'_>) -> Option<DistributionConfig> {
+fn check(
+    wire: &v1::DistributionConfig,
+    resources: &Resources,
+    c: &mut Checker<'_>,
+) -> Option<DistributionConfig> {
     let bytes = prost::Message::encoded_len(wire);
     c.ensure(bytes <= CONFIG_BYTES_MAX, || {
         format!("has {bytes} bytes; at most {CONFIG_BYTES_MAX} are allowed")
@@ -85,11 +91,16 @@ fn check(wire: &v1::DistributionConfig, c: &mut Checker<'_>) -> Option<Distribut
             default.field("path_pattern").ensure(behavior.path_pattern.is_empty(), || {
                 "must be empty: the default behavior takes every path that no other matches".into()
             });
-            check_behavior(behavior, &origins, &origin_ids, &mut default)
+            check_behavior(behavior, &origins, &origin_ids, resources, &mut default)
         }
     };
-    let behaviors =
-        check_behaviors(&wire.cache_behaviors, &origins, &origin_ids, &mut c.field("cache_behaviors"));
+    let behaviors = check_behaviors(
+        &wire.cache_behaviors,
+        &origins,
+        &origin_ids,
+        resources,
+        &mut c.field("cache_behaviors"),
+    );
     Some(DistributionConfig {
         caller_reference: wire.caller_reference.clone(),
         comment: wire.comment.clone(),
@@ -149,6 +160,7 @@ fn check_behaviors(
     wire: &[v1::CacheBehavior],
     origins: &[Option<Origin>],
     origin_ids: &[&str],
+    resources: &Resources,
     c: &mut Checker<'_>,
 ) -> Option<Vec<(PathPattern, CacheBehavior)>> {
     c.count_max(wire.len(), BEHAVIORS_MAX);
@@ -164,7 +176,7 @@ fn check_behaviors(
             }
             Ok(_) => {}
         }
-        let behavior = check_behavior(behavior, origins, origin_ids, &mut c);
+        let behavior = check_behavior(behavior, origins, origin_ids, resources, &mut c);
         behaviors.push(pattern.ok().zip(behavior));
     }
     behaviors.into_iter().collect()
@@ -174,15 +186,21 @@ fn check_behavior(
     wire: &v1::CacheBehavior,
     origins: &[Option<Origin>],
     origin_ids: &[&str],
+    resources: &Resources,
     c: &mut Checker<'_>,
 ) -> Option<CacheBehavior> {
-    let behavior = cache_behavior::check(wire, origin_ids, c)?;
+    let behavior = cache_behavior::check(wire, origin_ids, resources, c)?;
     let target = origins.get(behavior.origin_index)?.as_ref();
     if let Some(OriginKind::S3(s3)) = target.map(|o| &o.kind) {
         // What is in the key is forwarded; S3 answers only to its own Host, and a signature is an Authorization header.
         for header in &behavior.cache_policy.headers {
             let conflict = *header == header::HOST || (s3.signed && *header == header::AUTHORIZATION);
-            c.field("cache_policy.headers.names")
+            let field = if wire.cache_policy_id.is_empty() {
+                "cache_policy.headers.names"
+            } else {
+                "cache_policy_id"
+            };
+            c.field(field)
                 .ensure(!conflict, || format!("{header} cannot be forwarded to an S3 origin; remove it"));
         }
     }

@@ -48,6 +48,18 @@ impl Violations {
         }
     }
 
+    /// Adds all of them to `found`, as those of one field of something larger.
+    pub fn prefixed(&self, field: &str, found: &mut Self) {
+        for violation in &self.list {
+            let path = match violation.field.as_str() {
+                "" => field.to_owned(),
+                inner => format!("{field}.{inner}"),
+            };
+            found.add(path, violation.description.clone());
+        }
+        (0..self.omitted).for_each(|_| found.add(field, "has more violations"));
+    }
+
     /// The value if nothing was found, otherwise the violations.
     ///
     /// # Errors

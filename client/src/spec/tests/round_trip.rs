@@ -84,8 +84,10 @@ fn policy() -> impl Strategy<Value = CachePolicySpec> {
     let semantics = option::of(proptest::sample::select(vec![Semantics::Cloudfront, Semantics::Rfc9111]));
     let headers = option::of(vec(text(), 0..3).prop_map(|names| HeaderSelection { names }));
     let ttl = (duration(), duration(), duration());
-    (semantics, ttl, headers, names(), names()).prop_map(
-        |(semantics, ttl, headers, cookies, query_strings)| CachePolicySpec {
+    (text(), text(), semantics, ttl, headers, names(), names()).prop_map(
+        |(name, comment, semantics, ttl, headers, cookies, query_strings)| CachePolicySpec {
+            name,
+            comment,
             semantics,
             min_ttl: ttl.0,
             default_ttl: ttl.1,
@@ -104,15 +106,19 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
         ViewerProtocolPolicy::RedirectToHttps,
     ]));
     let methods = || vec("[A-Z]{3,7}", 0..3);
-    (text(), text(), viewer, methods(), methods(), option::of(policy()), any::<bool>()).prop_map(
-        |(path_pattern, target, viewer, allowed_methods, cached_methods, cache_policy, compress)| {
+    let policies = (option::of(policy()), text(), text());
+    (text(), text(), viewer, methods(), methods(), policies, any::<bool>()).prop_map(
+        |(path_pattern, target, viewer, allowed_methods, cached_methods, policies, compress)| {
+            let (cache_policy, cache_policy_id, origin_request_policy_id) = policies;
             CacheBehaviorSpec {
                 path_pattern,
                 target_origin_id: target,
                 viewer_protocol_policy: viewer,
                 allowed_methods,
                 cached_methods,
+                cache_policy_id,
                 cache_policy,
+                origin_request_policy_id,
                 compress,
             }
         },

@@ -1,6 +1,6 @@
 //! Cache behaviors and policies, to and from the wire.
 
-use headland_proto::v1::{self, cache_behavior, cache_policy, name_selection};
+use headland_proto::v1::{self, cache_behavior, cache_policy_config, name_selection};
 
 use super::{NotRepresentable, from_wire_duration, optional, to_wire_duration};
 use crate::spec::{
@@ -25,6 +25,8 @@ impl From<&CacheBehaviorSpec> for v1::CacheBehavior {
             cached_methods: spec.cached_methods.clone(),
             cache_policy: spec.cache_policy.as_ref().map(Into::into),
             compress: spec.compress,
+            cache_policy_id: spec.cache_policy_id.clone(),
+            origin_request_policy_id: spec.origin_request_policy_id.clone(),
         }
     }
 }
@@ -51,18 +53,22 @@ impl TryFrom<&v1::CacheBehavior> for CacheBehaviorSpec {
             cached_methods: wire.cached_methods.clone(),
             cache_policy: optional("cache_policy", wire.cache_policy.as_ref())?,
             compress: wire.compress,
+            cache_policy_id: wire.cache_policy_id.clone(),
+            origin_request_policy_id: wire.origin_request_policy_id.clone(),
         })
     }
 }
 
-impl From<&CachePolicySpec> for v1::CachePolicy {
+impl From<&CachePolicySpec> for v1::CachePolicyConfig {
     fn from(spec: &CachePolicySpec) -> Self {
         let semantics = match spec.semantics {
-            None => cache_policy::Semantics::Unspecified,
-            Some(Semantics::Cloudfront) => cache_policy::Semantics::Cloudfront,
-            Some(Semantics::Rfc9111) => cache_policy::Semantics::Rfc9111,
+            None => cache_policy_config::Semantics::Unspecified,
+            Some(Semantics::Cloudfront) => cache_policy_config::Semantics::Cloudfront,
+            Some(Semantics::Rfc9111) => cache_policy_config::Semantics::Rfc9111,
         };
         Self {
+            name: spec.name.clone(),
+            comment: spec.comment.clone(),
             semantics: semantics.into(),
             min_ttl: to_wire_duration(spec.min_ttl),
             default_ttl: to_wire_duration(spec.default_ttl),
@@ -74,17 +80,19 @@ impl From<&CachePolicySpec> for v1::CachePolicy {
     }
 }
 
-impl TryFrom<&v1::CachePolicy> for CachePolicySpec {
+impl TryFrom<&v1::CachePolicyConfig> for CachePolicySpec {
     type Error = NotRepresentable;
 
-    fn try_from(wire: &v1::CachePolicy) -> Result<Self, NotRepresentable> {
-        let semantics = match cache_policy::Semantics::try_from(wire.semantics) {
-            Ok(cache_policy::Semantics::Unspecified) => None,
-            Ok(cache_policy::Semantics::Cloudfront) => Some(Semantics::Cloudfront),
-            Ok(cache_policy::Semantics::Rfc9111) => Some(Semantics::Rfc9111),
+    fn try_from(wire: &v1::CachePolicyConfig) -> Result<Self, NotRepresentable> {
+        let semantics = match cache_policy_config::Semantics::try_from(wire.semantics) {
+            Ok(cache_policy_config::Semantics::Unspecified) => None,
+            Ok(cache_policy_config::Semantics::Cloudfront) => Some(Semantics::Cloudfront),
+            Ok(cache_policy_config::Semantics::Rfc9111) => Some(Semantics::Rfc9111),
             Err(_) => return Err(NotRepresentable::new("semantics", wire.semantics)),
         };
         Ok(Self {
+            name: wire.name.clone(),
+            comment: wire.comment.clone(),
             semantics,
             min_ttl: from_wire_duration("min_ttl", wire.min_ttl.as_ref())?,
             default_ttl: from_wire_duration("default_ttl", wire.default_ttl.as_ref())?,

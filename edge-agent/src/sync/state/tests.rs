@@ -18,7 +18,7 @@ fn good(id: &str, revision: u64) -> v1::DesiredDistribution {
     };
     let behavior = v1::CacheBehavior {
         target_origin_id: "o".into(),
-        cache_policy: Some(v1::CachePolicy::default()),
+        cache_policy: Some(v1::CachePolicyConfig::default()),
         ..Default::default()
     };
     v1::DesiredDistribution {
@@ -58,7 +58,7 @@ fn offer(state: &State, update: WholeUpdate) -> Outcome {
 
 fn applied(outcome: Outcome) -> Applied {
     match outcome {
-        Outcome::Applied(applied) => applied,
+        Outcome::Applied(applied) => *applied,
         other => panic!("expected to be applied: {other:?}"),
     }
 }
@@ -262,4 +262,81 @@ fn a_long_reason_is_cut() {
     let next = applied(offer(&State::default(), whole(1, vec![desired]))).state;
     let (_, refused) = next.refused().next().unwrap();
     assert_eq!(refused.reason.chars().count(), REASON_CHARS_MAX);
+}
+
+const POLICY: &str = "11111111-2222-4333-8444-555555555555";
+
+/// A cache policy that keeps for `seconds`, if that is possible.
+fn policy(revision: u64, seconds: i64) -> v1::DesiredResource {
+    let min_ttl = Some(prost_types::Duration { seconds, nanos: 0 });
+    let config = v1::CachePolicyConfig { name: "p".into(), min_ttl, ..Default::default() };
+    let kind = Some(v1::resource_config::Kind::CachePolicy(config));
+    v1::DesiredResource { id: POLICY.into(), revision, config: Some(v1::ResourceConfig { kind }) }
+}
+
+/// A distribution that refers to it.
+fn using(id: &str, revision: u64) -> v1::DesiredDistribution {
+    let mut desired = good(id, revision);
+    let behavior = desired.config.as_mut().unwrap().default_cache_behavior.as_mut().unwrap();
+    (behavior.cache_policy, behavior.cache_policy_id) = (None, POLICY.into());
+    desired
+}
+
+fn with(resources: Vec<v1::DesiredResource>, update: WholeUpdate) -> WholeUpdate {
+    WholeUpdate { resources, ..update }
+}
+
+/// The minimum TTL that each distribution obeys.
+fn obeyed(state: &State) -> Vec<(&str, u64)> {
+    let min = |held: &Held| held.compiled.behavior("/").rules.cache_policy.ttl.min.as_secs();
+    state.held.iter().map(|(id, held)| (&**id, min(held))).collect()
+}
+
+#[test]
+fn a_change_of_a_policy_reaches_those_who_refer_to_it_and_no_others() {
+    let state = applied(offer(&ten(), with(vec![policy(11, 60)], delta(10, 12, vec![using(A, 12)])))).state;
+    assert_eq!(obeyed(&state), [(A, 60), (B, 0), (C, 0)]);
+    let next = applied(offer(&state, with(vec![policy(13, 90)], delta(12, 13, vec![]))));
+    assert_eq!(obeyed(&next.state), [(A, 90), (B, 0), (C, 0)]);
+    assert!(next.table.is_some());
+    assert!(Arc::ptr_eq(&state.held[B], &next.state.held[B]));
+    let same = applied(offer(&next.state, with(vec![policy(13, 90)], delta(12, 14, vec![]))));
+    assert!(same.table.is_none(), "nothing has changed");
+    let older = applied(offer(&same.state, with(vec![policy(11, 60)], delta(10, 15, vec![]))));
+    assert_eq!(obeyed(&older.state)[0], (A, 90), "nothing goes back");
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_leaves_the_one_before_it_and_is_named() {
+    let state = applied(offer(&ten(), with(vec![policy(11, 60)], delta(10, 12, vec![using(A, 12)])))).state;
+    let next = applied(offer(&state, with(vec![policy(13, -1)], delta(12, 13, vec![]))));
+    assert_eq!(obeyed(&next.state), [(A, 60), (B, 0), (C, 0)]);
+    let refusal = next.state.refusal(A).expect("refused");
+    assert_eq!(refusal.revision, Revision(13));
+    assert!(refusal.reason.contains(POLICY) && refusal.reason.contains("min_ttl"), "{}", refusal.reason);
+    // A change of the distribution itself does not hide it.
+    let next = applied(offer(&next.state, delta(13, 14, vec![using(A, 14)])));
+    assert_eq!((obeyed(&next.state)[0], next.refused.len()), ((A, 60), 1));
+    let mended = applied(offer(&next.state, with(vec![policy(15, 30)], delta(14, 15, vec![]))));
+    assert_eq!(obeyed(&mended.state)[0], (A, 30));
+    assert_eq!(served(&mended.state)[0], (A, 14), "what was refused meanwhile is served now");
+    assert_eq!(mended.state.refused().len(), 0);
+}
+
+#[test]
+fn a_distribution_waits_for_what_it_refers_to() {
+    let next = applied(offer(&ten(), delta(10, 12, vec![using(A, 12)])));
+    assert_eq!(served(&next.state)[0], (A, 3));
+    assert!(next.state.refusal(A).unwrap().reason.contains("cache_policy_id"));
+    let next = applied(offer(&next.state, with(vec![policy(13, 60)], delta(12, 13, vec![]))));
+    assert_eq!((served(&next.state)[0], obeyed(&next.state)[0]), ((A, 12), (A, 60)));
+}
+
+#[test]
+fn resources_outlive_a_restart() {
+    let state = applied(offer(&ten(), with(vec![policy(11, 60)], delta(10, 12, vec![using(A, 12)])))).state;
+    let saved = State::from_record(state.to_record());
+    assert_eq!(obeyed(&saved), obeyed(&state));
+    let next = applied(offer(&saved, with(vec![policy(13, 90)], delta(12, 13, vec![]))));
+    assert_eq!(obeyed(&next.state)[0], (A, 90));
 }

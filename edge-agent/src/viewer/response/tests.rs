@@ -38,8 +38,8 @@ fn policy() -> CachePolicy {
         semantics: Semantics::CloudFront,
         ttl,
         headers: vec![],
-        cookies: NameSelection::None,
-        query_strings: NameSelection::None,
+        cookies: headland_proto::model::NameSelection::None,
+        query_strings: headland_proto::model::NameSelection::None,
     }
 }
 
@@ -180,7 +180,7 @@ fn a_response_without_a_date_gets_the_time_it_was_received() {
         let mut origin = HeaderMap::new();
         origin.extend(date.map(|date| (header::DATE, HeaderValue::from_static(date))));
         let received = Timestamp::from_unix_seconds(784_111_777);
-        let headers = headers_from_origin(origin.clone(), &policy(), "1.1 me", received);
+        let headers = headers_from_origin(origin.clone(), &policy(), false, "1.1 me", received);
         assert_eq!(headers[header::DATE], expected, "{date:?}");
         assert_eq!(headers.get_all(header::DATE).iter().count(), 1);
     };
@@ -200,12 +200,13 @@ fn cookies_are_handed_out_only_where_they_are_forwarded() {
     {
         origin.insert(name, HeaderValue::from_static(value));
     }
-    let headers = headers_from_origin(origin.clone(), &policy, "1.1 me", Timestamp::default());
+    let headers =
+        headers_from_origin(origin.clone(), &policy, policy.keys_cookies(), "1.1 me", Timestamp::default());
     assert_eq!(headers["via"], "1.0 before, 1.1 me");
     assert_eq!(headers.keys().len(), 2, "Date and Via: {headers:?}");
-    policy.cookies = NameSelection::All;
+    policy.cookies = headland_proto::model::NameSelection::All;
     assert!(
-        headers_from_origin(origin.clone(), &policy, "1.1 me", Timestamp::default())
+        headers_from_origin(origin.clone(), &policy, policy.keys_cookies(), "1.1 me", Timestamp::default())
             .contains_key("set-cookie")
     );
 }

@@ -123,7 +123,10 @@ fn groups_end_at_their_distribution() {
             revision: 1,
             config: Some(config),
         };
-        Arc::new(Distribution::compile(&desired).expect("valid distribution"))
+        Arc::new(
+            Distribution::compile(&desired, &headland_proto::model::Resources::default())
+                .expect("valid distribution"),
+        )
     };
     let table = [distribution("EABCDEFGHIJKLM", "cdn.test"), distribution("ENOPQRSTUVWXYZ", "other.test")];
     edge.shared.routing.publish(Table::new(table));

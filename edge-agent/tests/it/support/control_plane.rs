@@ -183,7 +183,7 @@ pub(crate) fn good(id: &str, revision: u64) -> v1::DesiredDistribution {
         v1::Origin { id: "o".into(), kind: Some(v1::origin::Kind::Custom(custom)), ..Default::default() };
     let behavior = v1::CacheBehavior {
         target_origin_id: "o".into(),
-        cache_policy: Some(v1::CachePolicy::default()),
+        cache_policy: Some(v1::CachePolicyConfig::default()),
         ..Default::default()
     };
     v1::DesiredDistribution {

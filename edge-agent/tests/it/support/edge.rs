@@ -78,8 +78,8 @@ pub(crate) fn config(origin: SocketAddr) -> v1::DistributionConfig {
         }],
         default_cache_behavior: Some(v1::CacheBehavior {
             target_origin_id: "origin".into(),
-            cache_policy: Some(v1::CachePolicy {
-                semantics: v1::cache_policy::Semantics::Rfc9111.into(),
+            cache_policy: Some(v1::CachePolicyConfig {
+                semantics: v1::cache_policy_config::Semantics::Rfc9111.into(),
                 ..Default::default()
             }),
             ..Default::default()
@@ -92,7 +92,7 @@ pub(crate) fn seconds(seconds: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos: 0 })
 }
 
-pub(crate) fn policy(config: &mut v1::DistributionConfig) -> &mut v1::CachePolicy {
+pub(crate) fn policy(config: &mut v1::DistributionConfig) -> &mut v1::CachePolicyConfig {
     behavior(config).cache_policy.get_or_insert_default()
 }
 
@@ -146,7 +146,8 @@ impl Edge {
             revision: 1,
             config: Some(config),
         };
-        let distribution = Distribution::compile(&desired).expect("valid distribution");
+        let distribution = Distribution::compile(&desired, &headland_proto::model::Resources::default())
+            .expect("valid distribution");
         self.shared.routing.publish(Table::new([Arc::new(distribution)]));
     }
 

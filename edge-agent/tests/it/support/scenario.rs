@@ -36,8 +36,8 @@ impl Scenario {
     /// With CloudFront semantics and these bounds, in seconds.
     pub(crate) fn cloudfront(self, min_ttl: i64, default_ttl: i64, max_ttl: i64) -> Self {
         self.with(move |config| {
-            *policy(config) = v1::CachePolicy {
-                semantics: v1::cache_policy::Semantics::Cloudfront.into(),
+            *policy(config) = v1::CachePolicyConfig {
+                semantics: v1::cache_policy_config::Semantics::Cloudfront.into(),
                 min_ttl: seconds(min_ttl),
                 default_ttl: seconds(default_ttl),
                 max_ttl: seconds(max_ttl),

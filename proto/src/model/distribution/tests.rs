@@ -34,7 +34,7 @@ fn seconds(seconds: i64) -> Option<prost_types::Duration> {
 fn check_refused(change: impl FnOnce(&mut v1::DistributionConfig), fields: &[&str]) {
     let mut wire = minimal();
     change(&mut wire);
-    let violations = DistributionConfig::try_from(&wire).expect_err("violations");
+    let violations = DistributionConfig::check(&wire, &Resources::default()).expect_err("violations");
     let named: Vec<&str> = violations.list().iter().map(|v| v.field.as_str()).collect();
     assert_eq!(named, fields, "{violations}");
 }
@@ -43,13 +43,13 @@ fn behavior(wire: &mut v1::DistributionConfig) -> &mut v1::CacheBehavior {
     wire.default_cache_behavior.as_mut().expect("default behavior")
 }
 
-fn policy(wire: &mut v1::DistributionConfig) -> &mut v1::CachePolicy {
+fn policy(wire: &mut v1::DistributionConfig) -> &mut v1::CachePolicyConfig {
     behavior(wire).cache_policy.get_or_insert_default()
 }
 
 #[test]
 fn defaults_are_cloudfronts() {
-    let config = DistributionConfig::try_from(&minimal()).expect("config");
+    let config = DistributionConfig::check(&minimal(), &Resources::default()).expect("config");
     assert!(!config.debug_headers, "strangers are told nothing unless the operator says so");
     let origin = &config.origins[0];
     assert_eq!(origin.connection_attempts, 3);
@@ -68,8 +68,8 @@ fn defaults_are_cloudfronts() {
 #[test]
 fn rfc9111_keys_on_the_whole_uri_and_stores_nothing_without_being_told() {
     let mut wire = minimal();
-    policy(&mut wire).semantics = v1::cache_policy::Semantics::Rfc9111.into();
-    let config = DistributionConfig::try_from(&wire).expect("config");
+    policy(&mut wire).semantics = v1::cache_policy_config::Semantics::Rfc9111.into();
+    let config = DistributionConfig::check(&wire, &Resources::default()).expect("config");
     assert_eq!(config.default_behavior.cache_policy.query_strings, NameSelection::All);
     assert_eq!(config.default_behavior.cache_policy.ttl.default, Duration::ZERO);
 }
@@ -78,7 +78,7 @@ fn rfc9111_keys_on_the_whole_uri_and_stores_nothing_without_being_told() {
 fn a_max_ttl_below_the_usual_default_lowers_the_default() {
     let mut wire = minimal();
     policy(&mut wire).max_ttl = seconds(60);
-    let config = DistributionConfig::try_from(&wire).expect("config");
+    let config = DistributionConfig::check(&wire, &Resources::default()).expect("config");
     assert_eq!(config.default_behavior.cache_policy.ttl.default, Duration::from_secs(60));
 }
 
@@ -197,7 +197,7 @@ fn s3_origins_are_checked() {
     );
     let mut wire = minimal();
     wire.origins[0].kind = Some(v1::origin::Kind::S3(s3("photos", "")));
-    let config = DistributionConfig::try_from(&wire).expect("config");
+    let config = DistributionConfig::check(&wire, &Resources::default()).expect("config");
     let OriginKind::S3(origin) = &config.origins[0].kind else { panic!("not S3") };
     assert_eq!(origin.endpoint.as_str(), "s3.us-east-1.amazonaws.com");
     assert!(origin.signed);

@@ -1,0 +1,134 @@
+//! The operator's API over policies: one service for each kind, all of one shape.
+
+use std::{sync::Arc, time::SystemTime};
+
+use headland_proto::{
+    id::ResourceId,
+    model::resources::Kind,
+    v1::{self, ResourceConfig, resource_config::Kind as Wire},
+};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::{
+    distributions::{Etag, Page},
+    metrics::{CallLabels, Metrics},
+    resources::{Error, Listed, Resources, Stored},
+};
+
+/// What all these services do.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyApi {
+    pub(crate) resources: Resources,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl PolicyApi {
+    fn answer<T>(&self, method: &'static str, result: Result<T, Error>) -> Result<Response<T>, Status> {
+        let result = result.map_err(|error| status::from_resources(&error));
+        let labels = CallLabels { method, code: status::code_name(&result) };
+        self.metrics.api_calls.get_or_create(&labels).inc();
+        result.map(Response::new)
+    }
+
+    async fn list(&self, kind: Kind, size: i32, token: &str, wanted: i32) -> Result<Listed, Error> {
+        let page = Page::<ResourceId>::parse(size, token);
+        let wanted = v1::PolicyType::try_from(wanted);
+        match (page, wanted) {
+            (Ok(page), Ok(wanted)) => self.resources.list(kind, &page, wanted).await,
+            (page, wanted) => {
+                let mut found = page.err().unwrap_or_default();
+                if wanted.is_err() {
+                    found.add("type", "is unknown; use MANAGED or CUSTOM, or leave it out");
+                }
+                Err(Error::Invalid(found))
+            }
+        }
+    }
+}
+
+/// The service of one kind of policy. `$Wire` is also its message, `$Config` what the operator writes.
+macro_rules! policy_service {
+    ($Api:ident, $Wire:ident, $Config:ident, $module:ident, $Service:ident, $many:ident, $List:ident, $Listed:ident:
+     $create:ident $Create:ident, $get:ident $Get:ident, $list:ident, $update:ident $Update:ident, $delete:ident $Delete:ident) => {
+        /// The service.
+        #[derive(Debug)]
+        pub(crate) struct $Api(pub(crate) PolicyApi);
+
+        impl $Api {
+            fn encode(stored: Stored) -> v1::$Wire {
+                let Stored { record, revision } = stored;
+                v1::$Wire {
+                    id: record.id,
+                    etag: revision.map_or_else(String::new, |revision| Etag(revision).to_string()),
+                    revision: revision.map_or(0, |revision| revision.0),
+                    create_time: record.create_time,
+                    update_time: record.update_time,
+                    managed: revision.is_none(),
+                    config: match record.config.and_then(|config| config.kind) {
+                        Some(Wire::$Wire(config)) => Some(config),
+                        _ => None,
+                    },
+                }
+            }
+
+            fn config(config: Option<v1::$Config>) -> ResourceConfig {
+                ResourceConfig { kind: Some(Wire::$Wire(config.unwrap_or_default())) }
+            }
+        }
+
+        #[tonic::async_trait]
+        impl v1::$module::$Service for $Api {
+            async fn $create(&self, request: Request<v1::$Create>) -> Result<Response<v1::$Wire>, Status> {
+                let config = Self::config(request.into_inner().config);
+                let result = self.0.resources.create(Kind::$Wire, &config, SystemTime::now()).await;
+                self.0.answer(stringify!($create), result.map(Self::encode))
+            }
+
+            async fn $get(&self, request: Request<v1::$Get>) -> Result<Response<v1::$Wire>, Status> {
+                let result = self.0.resources.get(Kind::$Wire, &request.get_ref().id).await;
+                self.0.answer(stringify!($get), result.map(Self::encode))
+            }
+
+            async fn $list(&self, request: Request<v1::$List>) -> Result<Response<v1::$Listed>, Status> {
+                let v1::$List { page_size, page_token, r#type } = request.into_inner();
+                let result = self.0.list(Kind::$Wire, page_size, &page_token, r#type).await;
+                let response = result.map(|listed| v1::$Listed {
+                    $many: listed.resources.into_iter().map(Self::encode).collect(),
+                    next_page_token: listed.next_page_token.unwrap_or_default(),
+                });
+                self.0.answer(stringify!($list), response)
+            }
+
+            async fn $update(&self, request: Request<v1::$Update>) -> Result<Response<v1::$Wire>, Status> {
+                let v1::$Update { id, etag, config } = request.into_inner();
+                let (config, now) = (Self::config(config), SystemTime::now());
+                let result = self.0.resources.update(Kind::$Wire, &id, &etag, &config, now).await;
+                self.0.answer(stringify!($update), result.map(Self::encode))
+            }
+
+            async fn $delete(&self, request: Request<v1::$Delete>) -> Result<Response<()>, Status> {
+                let v1::$Delete { id, etag } = request.into_inner();
+                let result = self.0.resources.delete(Kind::$Wire, &id, &etag).await;
+                self.0.answer(stringify!($delete), result)
+            }
+        }
+    };
+}
+
+policy_service!(
+    CachePolicyApi, CachePolicy, CachePolicyConfig, cache_policy_service_server, CachePolicyService, cache_policies,
+    ListCachePoliciesRequest, ListCachePoliciesResponse:
+    create_cache_policy CreateCachePolicyRequest, get_cache_policy GetCachePolicyRequest, list_cache_policies,
+    update_cache_policy UpdateCachePolicyRequest, delete_cache_policy DeleteCachePolicyRequest
+);
+
+policy_service!(
+    OriginRequestPolicyApi, OriginRequestPolicy, OriginRequestPolicyConfig, origin_request_policy_service_server,
+    OriginRequestPolicyService, origin_request_policies, ListOriginRequestPoliciesRequest,
+    ListOriginRequestPoliciesResponse:
+    create_origin_request_policy CreateOriginRequestPolicyRequest,
+    get_origin_request_policy GetOriginRequestPolicyRequest, list_origin_request_policies,
+    update_origin_request_policy UpdateOriginRequestPolicyRequest,
+    delete_origin_request_policy DeleteOriginRequestPolicyRequest
+);

@@ -1,0 +1,184 @@
+//! What distributions refer to: policies, each checked by itself, found by its id.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use super::{
+    cache_policy::{self, CachePolicy},
+    managed,
+    origin_request_policy::{self, OriginRequestPolicy},
+    violation::{Checker, Violations},
+};
+use crate::{
+    id::ResourceId,
+    limits::{COMMENT_CHARS_MAX, POLICY_NAME_CHARS_MAX, RESOURCE_BYTES_MAX},
+    v1::{self, resource_config::Kind as Wire},
+};
+
+/// What sort of thing a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A cache policy.
+    CachePolicy,
+    /// An origin request policy.
+    OriginRequestPolicy,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::CachePolicy, Self::OriginRequestPolicy];
+
+    /// The plural, as it stands in store keys: stable.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::CachePolicy => "cache-policies",
+            Self::OriginRequestPolicy => "origin-request-policies",
+        }
+    }
+
+    /// What a wire config is about; `None` for what this program does not know.
+    #[must_use]
+    pub fn of(config: &v1::ResourceConfig) -> Option<Self> {
+        Some(match config.kind.as_ref()? {
+            Wire::CachePolicy(_) => Self::CachePolicy,
+            Wire::OriginRequestPolicy(_) => Self::OriginRequestPolicy,
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CachePolicy => "cache policy",
+            Self::OriginRequestPolicy => "origin request policy",
+        })
+    }
+}
+
+/// The operator's name for a resource.
+#[must_use]
+pub fn name(config: &v1::ResourceConfig) -> &str {
+    match &config.kind {
+        Some(Wire::CachePolicy(policy)) => &policy.name,
+        Some(Wire::OriginRequestPolicy(policy)) => &policy.name,
+        None => "",
+    }
+}
+
+/// One checked resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// A cache policy.
+    CachePolicy(Arc<CachePolicy>),
+    /// An origin request policy.
+    OriginRequestPolicy(Arc<OriginRequestPolicy>),
+}
+
+impl TryFrom<&v1::ResourceConfig> for Resource {
+    type Error = Violations;
+
+    /// Checks everything and reports everything that is wrong.
+    fn try_from(wire: &v1::ResourceConfig) -> Result<Self, Violations> {
+        let mut found = Violations::default();
+        let mut c = Checker::new(&mut found);
+        let bytes = prost::Message::encoded_len(wire);
+        c.ensure(bytes <= RESOURCE_BYTES_MAX, || {
+            format!("has {bytes} bytes; at most {RESOURCE_BYTES_MAX} are allowed")
+        });
+        let resource = match &wire.kind {
+            Some(Wire::CachePolicy(policy)) => {
+                check_texts(&policy.name, &policy.comment, &mut c);
+                Some(Self::CachePolicy(Arc::new(cache_policy::check(policy, &mut c))))
+            }
+            Some(Wire::OriginRequestPolicy(policy)) => {
+                check_texts(&policy.name, &policy.comment, &mut c);
+                Some(Self::OriginRequestPolicy(Arc::new(origin_request_policy::check(policy, &mut c))))
+            }
+            None => {
+                c.violation("is of a kind that this version does not know");
+                None
+            }
+        };
+        let resource = found.into_result(resource)?;
+        // Without a violation there is one; a missing one would be a bug above.
+        resource.ok_or_else(|| {
+            let mut found = Violations::default();
+            found.add("", "could not be checked");
+            found
+        })
+    }
+}
+
+fn check_texts(name: &str, comment: &str, c: &mut Checker<'_>) {
+    let mut field = c.field("name");
+    field.ensure(!name.is_empty(), || "is required: a name that no other policy of its kind has".into());
+    field.chars_max(name, POLICY_NAME_CHARS_MAX);
+    field.printable(name);
+    let trimmed = name.trim() == name;
+    field.ensure(trimmed, || "must not begin or end with white space".into());
+    c.field("comment").chars_max(comment, COMMENT_CHARS_MAX);
+    c.field("comment").printable(comment);
+}
+
+/// Everything that distributions may refer to: what was created, and what is managed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resources {
+    created: BTreeMap<ResourceId, Resource>,
+}
+
+impl Resources {
+    /// Puts one in, in place of what was there under its id.
+    pub fn insert(&mut self, id: ResourceId, resource: Resource) {
+        self.created.insert(id, resource);
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: &str) {
+        self.created.remove(id);
+    }
+
+    /// What was created under this id.
+    #[must_use]
+    pub fn created(&self, id: &str) -> Option<&Resource> {
+        self.created.get(id)
+    }
+
+    fn get(&self, id: &str) -> Option<&Resource> {
+        managed::resource(id).or_else(|| self.created.get(id))
+    }
+
+    /// The cache policy with this id.
+    #[must_use]
+    pub fn cache_policy(&self, id: &str) -> Option<&Arc<CachePolicy>> {
+        match self.get(id)? {
+            Resource::CachePolicy(policy) => Some(policy),
+            Resource::OriginRequestPolicy(_) => None,
+        }
+    }
+
+    /// The origin request policy with this id.
+    #[must_use]
+    pub fn origin_request_policy(&self, id: &str) -> Option<&Arc<OriginRequestPolicy>> {
+        match self.get(id)? {
+            Resource::OriginRequestPolicy(policy) => Some(policy),
+            Resource::CachePolicy(_) => None,
+        }
+    }
+}
+
+/// The ids of all that a distribution refers to, managed ones included, each once.
+#[must_use]
+pub fn used_by(config: &v1::DistributionConfig) -> Vec<(Kind, &str)> {
+    let mut used = Vec::new();
+    for behavior in config.default_cache_behavior.iter().chain(&config.cache_behaviors) {
+        for one in [
+            (Kind::CachePolicy, behavior.cache_policy_id.as_str()),
+            (Kind::OriginRequestPolicy, behavior.origin_request_policy_id.as_str()),
+        ] {
+            if !one.1.is_empty() && !used.contains(&one) {
+                used.push(one);
+            }
+        }
+    }
+    used
+}
