@@ -2,6 +2,7 @@
 
 mod call;
 mod pages;
+mod policies;
 mod wait;
 
 use std::time::Duration;
@@ -9,7 +10,9 @@ use std::time::Duration;
 use headland_proto::{
     limits::GRPC_MESSAGE_BYTES_MAX,
     v1::{
-        self, distribution_service_client::DistributionServiceClient, edge_service_client::EdgeServiceClient,
+        self, cache_policy_service_client::CachePolicyServiceClient,
+        distribution_service_client::DistributionServiceClient, edge_service_client::EdgeServiceClient,
+        origin_request_policy_service_client::OriginRequestPolicyServiceClient,
     },
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
@@ -50,6 +53,8 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct Client {
     distributions: DistributionServiceClient<Channel>,
+    cache_policies: CachePolicyServiceClient<Channel>,
+    origin_request_policies: OriginRequestPolicyServiceClient<Channel>,
     edges: EdgeServiceClient<Channel>,
     endpoint: String,
     call_timeout: Duration,
@@ -65,6 +70,12 @@ impl Client {
         let channel = channel(endpoint, &options)?.connect_lazy();
         Ok(Self {
             distributions: DistributionServiceClient::new(channel.clone())
+                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX),
+            cache_policies: CachePolicyServiceClient::new(channel.clone())
+                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX),
+            origin_request_policies: OriginRequestPolicyServiceClient::new(channel.clone())
                 .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX),
             edges: EdgeServiceClient::new(channel)

@@ -6,6 +6,8 @@ mod dev;
 mod distribution;
 mod edge;
 mod explain;
+mod policy;
+mod source;
 mod version;
 
 use std::future::Future;
@@ -24,6 +26,8 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Distribution(distribution::Args),
+    CachePolicy(policy::CachePolicyArgs),
+    OriginRequestPolicy(policy::OriginRequestPolicyArgs),
     Edge(edge::Args),
     Explain(explain::Args),
     Version(version::Args),
@@ -37,6 +41,12 @@ impl Command {
         match self {
             Self::Distribution(args) => {
                 context.block_on(async |session| distribution::run(args, session).await)
+            }
+            Self::CachePolicy(args) => {
+                context.block_on(async |session| policy::run_cache_policy(args, session).await)
+            }
+            Self::OriginRequestPolicy(args) => {
+                context.block_on(async |session| policy::run_origin_request_policy(args, session).await)
             }
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),

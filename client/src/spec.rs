@@ -31,8 +31,11 @@ pub use self::{
         CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginSpec, ProtocolPolicy,
         S3OriginSpec, Signing,
     },
-    parse::{Source, in_spec_words},
-    policy::{CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, Semantics},
+    parse::{Source, Spec, in_spec_words},
+    policy::{
+        CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, OriginHeaderMode,
+        OriginHeaderSelection, OriginRequestPolicySpec, PolicyDocument, Semantics,
+    },
     wire::NotRepresentable,
 };
 

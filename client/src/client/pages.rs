@@ -10,14 +10,24 @@ const PAGE_SIZE: i32 = 100;
 
 /// Where in a list one is.
 #[derive(Debug, Default)]
-struct Position {
+pub(super) struct Position {
     token: String,
     done: bool,
 }
 
 impl Position {
+    /// Whether there is no next page.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The token of the next page.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Takes note of the next page's token. A token that comes back unchanged would make the list endless.
-    fn advance(&mut self, next: String) -> Result<(), Error> {
+    pub(super) fn advance(&mut self, next: String) -> Result<(), Error> {
         if !next.is_empty() && next == self.token {
             return Err(Error::new(
                 ErrorKind::Internal,

@@ -4,7 +4,6 @@ mod create;
 mod delete;
 mod flags;
 mod show;
-mod source;
 mod update;
 mod wait;
 

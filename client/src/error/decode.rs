@@ -24,10 +24,10 @@ impl Error {
         let message = message(doing, endpoint, kind, status, &violations);
         let mut error = Self::new(kind, message).with_violations(violations);
         // A reason that says no more than the kind would be a second name for the same thing.
+        error.0.hint = hint(kind, reason.as_deref(), endpoint).map(str::to_owned);
         error.0.reason = reason
             .map(|r| r.to_ascii_lowercase().replace('_', "-"))
             .filter(|_| !matches!(kind, ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::StaleEtag));
-        error.0.hint = hint(kind, endpoint).map(str::to_owned);
         error
     }
 }
@@ -135,7 +135,7 @@ fn root_cause(status: &Status) -> String {
     cause
 }
 
-fn hint(kind: ErrorKind, endpoint: &str) -> Option<&'static str> {
+fn hint(kind: ErrorKind, reason: Option<&str>, endpoint: &str) -> Option<&'static str> {
     let hint = match kind {
         ErrorKind::Unreachable if endpoint.starts_with("https://") => {
             "check that the control plane runs there with a certificate this machine trusts, or name another one with \
@@ -146,19 +146,30 @@ fn hint(kind: ErrorKind, endpoint: &str) -> Option<&'static str> {
              another one with --endpoint or HEADLAND_ENDPOINT"
         }
         ErrorKind::Invalid => "nothing was changed: correct what is listed and try again",
+        ErrorKind::AlreadyExists if reason == Some("NAME_TAKEN") => {
+            "choose another name, or use the one that has it"
+        }
+        ErrorKind::Precondition if reason == Some("IN_USE") => {
+            "let those that use it refer to another one first: headland distribution get ID -o yaml shows where they do"
+        }
+        ErrorKind::Precondition if reason == Some("MANAGED") => {
+            "make one of your own from it: get ID -o yaml, give it another name, remove the id, and create -f it"
+        }
         ErrorKind::AlreadyExists => {
             "host names and caller references belong to one distribution at a time: choose others, or take them from the \
              distribution that has them (headland distribution list)"
         }
-        ErrorKind::NotFound => "list what there is: headland distribution list, headland edge list",
+        ErrorKind::NotFound => {
+            "list what there is: headland distribution list, headland edge list, headland cache-policy list"
+        }
         ErrorKind::StaleEtag => {
-            "somebody else changed it meanwhile: look at it again (headland distribution get) and repeat the change"
+            "somebody else changed it meanwhile: look at it again (get) and repeat the change"
         }
         ErrorKind::Unavailable => {
             "try again in a moment; with the same caller reference or etag that is safe"
         }
         ErrorKind::Deadline => {
-            "whether it was done is not known: look (headland distribution get) before trying again, or allow more time with \
+            "whether it was done is not known: look (get) before trying again, or allow more time with \
              --call-timeout"
         }
         ErrorKind::Denied => "ask who runs the control plane for access",

@@ -6,24 +6,60 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::MessageFormatter;
 
 use super::{
-    DistributionDocument, DistributionSpec,
+    CachePolicySpec, DistributionDocument, DistributionSpec, OriginRequestPolicySpec, PolicyDocument,
     locate::{Node, Place},
 };
 use crate::error::{Error, ErrorKind, Violation};
 
+/// What a file can hold: as such, or as the `config` of the document that `get` prints.
+pub trait Spec: DeserializeOwned {
+    /// What `get` prints.
+    type Document: DeserializeOwned;
+
+    /// Id, etag and spec of a document.
+    fn of(document: Self::Document) -> (String, String, Self);
+}
+
+impl Spec for DistributionSpec {
+    type Document = Box<DistributionDocument>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
+impl Spec for CachePolicySpec {
+    type Document = PolicyDocument<Self>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
+impl Spec for OriginRequestPolicySpec {
+    type Document = PolicyDocument<Self>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
 /// A spec file that could be read. YAML or, since every JSON document is one of YAML, JSON.
 #[derive(Debug)]
-pub struct Source {
+pub struct Source<S = DistributionSpec> {
     name: String,
     root: Node,
-    document: Option<Box<DistributionDocument>>,
-    spec: DistributionSpec,
+    id: String,
+    etag: String,
+    spec: S,
 }
 
 impl Source {
     /// Largest file that is read. Four times the largest config: comments and indentation take room.
     pub const BYTES_MAX: usize = 4 * headland_proto::limits::CONFIG_BYTES_MAX;
+}
 
+impl<S: Spec> Source<S> {
     /// Reads a spec: a config as such, or a whole document as `get` prints it. `name` is what the file is called in
     /// messages.
     ///
@@ -32,22 +68,12 @@ impl Source {
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let failed = |root: Option<&Node>, e: &serde_saphyr::Error| unreadable(name, root, e);
         let root: Node = serde_saphyr::from_str(text).map_err(|e| failed(None, &e))?;
-        if root.field("config").is_some() {
-            let document: DistributionDocument = read(text).map_err(|e| failed(Some(&root), &e))?;
-            Ok(Self {
-                name: name.to_owned(),
-                root,
-                spec: document.config.clone(),
-                document: Some(Box::new(document)),
-            })
+        let (id, etag, spec) = if root.field("config").is_some() {
+            S::of(read(text).map_err(|e| failed(Some(&root), &e))?)
         } else {
-            Ok(Self {
-                name: name.to_owned(),
-                spec: read(text).map_err(|e| failed(Some(&root), &e))?,
-                root,
-                document: None,
-            })
-        }
+            (String::new(), String::new(), read(text).map_err(|e| failed(Some(&root), &e))?)
+        };
+        Ok(Self { name: name.to_owned(), root, id, etag, spec })
     }
 
     /// What the file is called.
@@ -58,20 +84,20 @@ impl Source {
 
     /// What the operator asks for.
     #[must_use]
-    pub fn spec(&self) -> &DistributionSpec {
+    pub fn spec(&self) -> &S {
         &self.spec
     }
 
     /// The id in a whole document.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.document.as_ref().map(|d| d.id.as_str()).filter(|id| !id.is_empty())
+        Some(self.id.as_str()).filter(|id| !id.is_empty())
     }
 
     /// The etag in a whole document: the state that the change was made against.
     #[must_use]
     pub fn etag(&self) -> Option<&str> {
-        self.document.as_ref().map(|d| d.etag.as_str()).filter(|etag| !etag.is_empty())
+        Some(self.etag.as_str()).filter(|etag| !etag.is_empty())
     }
 
     /// A violation that the control plane found, with its place in this file: `config.comment` becomes `comment` at
@@ -145,7 +171,7 @@ fn unreadable(name: &str, root: Option<&Node>, error: &serde_saphyr::Error) -> E
     }
     message.push_str(&format!(": {}", reason(error)));
     let failed = Error::new(ErrorKind::Spec, message).with_hint(
-        "headland distribution get ID -o yaml shows how a spec is written; headland/v1/distribution.proto says what each field means",
+        "get ID -o yaml shows how a spec is written; the files in proto/headland/v1 say what each field means",
     );
     match snippet(name, error) {
         Some(snippet) => failed.with_snippet(snippet),

@@ -1,4 +1,4 @@
-//! Cache policies as people write them.
+//! Policies as people write them.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,4 +80,79 @@ pub enum NameSelectionMode {
     AllExcept,
     /// All count.
     All,
+}
+
+/// What reaches the origin beside what is in the cache key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginRequestPolicySpec {
+    /// Unique among origin request policies.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// For people. At most 128 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// Which of the viewer's headers. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<OriginHeaderSelection>,
+    /// Which cookies. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookies: Option<NameSelection>,
+    /// Which query parameters. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_strings: Option<NameSelection>,
+}
+
+/// Which of a viewer's headers reach the origin.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginHeaderSelection {
+    /// How the names are meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<OriginHeaderMode>,
+    /// At most 10, case-insensitive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// How the names of a selection of headers are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OriginHeaderMode {
+    /// None.
+    None,
+    /// Only those named.
+    Whitelist,
+    /// All of the viewer's, Host included.
+    AllViewer,
+    /// All of the viewer's, and the named ones of those that the edge adds.
+    AllViewerAndWhitelistCloudfront,
+    /// All of the viewer's but those named.
+    AllExcept,
+}
+
+/// A policy. Its `config` is what a spec file holds; the whole document is accepted as a spec file, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyDocument<S> {
+    /// Assigned at creation.
+    #[serde(default)]
+    pub id: String,
+    /// Changes with every mutation. In a file given to `update` it says which state the change was made against.
+    #[serde(default)]
+    pub etag: String,
+    /// The store revision of the last mutation; 0 for a managed one.
+    #[serde(default)]
+    pub revision: u64,
+    /// RFC 3339.
+    #[serde(default)]
+    pub create_time: String,
+    /// RFC 3339.
+    #[serde(default)]
+    pub update_time: String,
+    /// Comes with the program and cannot be changed.
+    #[serde(default)]
+    pub managed: bool,
+    /// What the operator asked for.
+    pub config: S,
 }

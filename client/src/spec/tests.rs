@@ -8,7 +8,7 @@ use super::*;
 use crate::error::{ErrorKind, Violation};
 
 fn refused(text: &str) -> crate::error::Error {
-    Source::parse("site.yaml", text).expect_err(text)
+    <Source>::parse("site.yaml", text).expect_err(text)
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn the_line_itself_is_shown() {
 #[test]
 fn json_is_a_spec_too() {
     let source =
-        Source::parse("site.json", r#"{"comment": "x", "origins": [{"id": "a", "s3": {"bucket": "b"}}]}"#)
+        <Source>::parse("site.json", r#"{"comment": "x", "origins": [{"id": "a", "s3": {"bucket": "b"}}]}"#)
             .expect("a spec");
     assert_eq!(source.spec().origins[0].id, "a");
     assert!(source.spec().enabled, "who writes a spec wants it served");
@@ -78,10 +78,10 @@ fn json_is_a_spec_too() {
 fn a_printed_document_is_a_spec() {
     let text =
         "id: EABC\netag: '7'\nrevision: 7\nstatus: {state: Deployed, live_edges: 1}\nconfig:\n  comment: x\n";
-    let source = Source::parse("site.yaml", text).expect("a spec");
+    let source = <Source>::parse("site.yaml", text).expect("a spec");
     assert_eq!((source.id(), source.etag()), (Some("EABC"), Some("7")));
     assert_eq!(source.spec().comment, "x");
-    let bare = Source::parse("site.yaml", "comment: x\n").expect("a spec");
+    let bare = <Source>::parse("site.yaml", "comment: x\n").expect("a spec");
     assert_eq!((bare.id(), bare.etag()), (None, None));
     assert_eq!(bare.spec(), source.spec());
 }
@@ -90,7 +90,7 @@ fn a_printed_document_is_a_spec() {
 fn violations_are_shown_where_the_field_stands() {
     let text =
         "etag: '7'\nconfig:\n  origins:\n  - id: a\n    custom:\n      protocol_policy: match-viewer\n";
-    let source = Source::parse("site.yaml", text).expect("a spec");
+    let source = <Source>::parse("site.yaml", text).expect("a spec");
     let locate = |field: &str| {
         source
             .locate(Violation {

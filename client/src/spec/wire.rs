@@ -4,6 +4,7 @@ mod behavior;
 mod document;
 mod explanation;
 mod origin;
+mod policy;
 
 use headland_proto::v1;
 

@@ -6,6 +6,7 @@ mod failures;
 pub(crate) mod harness;
 mod lists;
 mod local;
+mod policies;
 mod scripted_edge;
 mod specs;
 mod tls;

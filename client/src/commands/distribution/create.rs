@@ -8,14 +8,15 @@ use headland::{
     spec::DistributionSpec,
 };
 
-use super::{flags, show, source, wait};
-use crate::commands::Session;
+use super::{flags, show, wait};
+use crate::commands::{Session, source};
 
 const EXAMPLES: &str = "\
 Examples:
   headland distribution create --origin https://example.com/site --alias www.example.com --wait
   headland distribution create --s3-bucket photos --s3-region eu-central-1 --default-ttl 1h
   headland distribution create --s3-bucket photos --s3-endpoint http://127.0.0.1:9000 --s3-path-style
+  headland distribution create --origin https://example.com --cache-policy 658327ea-f89d-4fab-a63d-7e88639e58f6
   headland distribution create -f site.yaml --caller-reference site-2026 --wait=2m
   headland distribution create -f - -o json";
 
@@ -42,7 +43,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Error> {
-    let file = args.file.as_deref().map(source::read).transpose()?;
+    let file = args.file.as_deref().map(source::read::<DistributionSpec>).transpose()?;
     let mut spec = match &file {
         Some(file) => file.spec().clone(),
         None => {

@@ -48,6 +48,12 @@ pub(crate) struct ConfigFlags {
     /// Object served for "/", such as index.html
     #[arg(long, value_name = "NAME")]
     default_root_object: Option<String>,
+    /// Id of the cache policy: how long objects are kept and what tells them apart. In place of the four flags below
+    #[arg(long, value_name = "ID", conflicts_with_all = ["default_ttl", "min_ttl", "max_ttl", "semantics"])]
+    cache_policy: Option<String>,
+    /// Id of the origin request policy: what reaches the origin beside what is in the cache key; '' for none
+    #[arg(long, value_name = "ID")]
+    origin_request_policy: Option<String>,
     /// How long objects are kept when the origin does not say, such as 90, 90s or 1h30m
     #[arg(long, value_name = "DURATION")]
     default_ttl: Option<SpecDuration>,
@@ -96,6 +102,8 @@ impl ConfigFlags {
             || self.comment.is_some()
             || self.default_root_object.is_some()
             || !self.alias.is_empty()
+            || self.cache_policy.is_some()
+            || self.origin_request_policy.is_some()
             || {
                 self.apply_behavior(&mut changed);
                 changed != DistributionSpec::default()
@@ -220,6 +228,14 @@ impl ConfigFlags {
             behavior.get_or_insert_default().allowed_methods =
                 methods.iter().map(|&m| m.to_owned()).collect();
         }
+        if let Some(id) = &self.cache_policy {
+            let behavior = behavior.get_or_insert_default();
+            behavior.cache_policy_id.clone_from(id);
+            behavior.cache_policy = None;
+        }
+        if let Some(id) = &self.origin_request_policy {
+            behavior.get_or_insert_default().origin_request_policy_id.clone_from(id);
+        }
         let policy = |behavior: &mut Option<CacheBehaviorSpec>,
                       change: &dyn Fn(&mut headland::spec::CachePolicySpec)| {
             change(behavior.get_or_insert_default().cache_policy.get_or_insert_default());
@@ -260,6 +276,8 @@ pub(crate) fn in_flags(violation: Violation) -> Violation {
         ("origins[0].s3.credentials_profile", "--s3-profile"),
         ("origins[0]", "--origin"),
         ("default_cache_behavior.allowed_methods", "--allow-all-methods"),
+        ("default_cache_behavior.cache_policy_id", "--cache-policy"),
+        ("default_cache_behavior.origin_request_policy_id", "--origin-request-policy"),
         ("default_cache_behavior.cache_policy.semantics", "--semantics"),
         ("default_cache_behavior.cache_policy.min_ttl", "--min-ttl"),
         ("default_cache_behavior.cache_policy.default_ttl", "--default-ttl"),

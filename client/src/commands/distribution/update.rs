@@ -8,8 +8,8 @@ use headland::{
     v1,
 };
 
-use super::{flags, show, source, wait};
-use crate::commands::Session;
+use super::{flags, show, wait};
+use crate::commands::{Session, source};
 
 /// How often a change by flags is made again on what somebody else changed meanwhile.
 const ATTEMPTS_MAX: u32 = 3;

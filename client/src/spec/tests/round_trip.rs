@@ -166,11 +166,11 @@ proptest! {
     fn what_is_printed_as_yaml_is_read_back(spec in spec()) {
         let document = document(spec);
         let whole = serde_saphyr::to_string(&document).expect("YAML");
-        let source = Source::parse("x", &whole);
+        let source = <Source>::parse("x", &whole);
         prop_assert_eq!(source.as_ref().map(Source::spec).ok(), Some(&document.config), "{:?}\n{}", source, whole);
         prop_assert_eq!(source.as_ref().ok().and_then(Source::etag), Some("12"));
         let bare = serde_saphyr::to_string(&document.config).expect("YAML");
-        let source = Source::parse("x", &bare);
+        let source = <Source>::parse("x", &bare);
         prop_assert_eq!(source.as_ref().map(Source::spec).ok(), Some(&document.config), "{:?}\n{}", source, bare);
     }
 
@@ -178,13 +178,13 @@ proptest! {
     fn what_is_printed_as_json_is_read_back(spec in spec()) {
         let document = document(spec);
         let text = serde_json::to_string_pretty(&document).expect("JSON");
-        let source = Source::parse("x", &text);
+        let source = <Source>::parse("x", &text);
         prop_assert_eq!(source.as_ref().map(Source::spec).ok(), Some(&document.config), "{:?}\n{}", source, text);
     }
 
     #[test]
     fn no_text_ends_the_process(text in any::<String>()) {
-        drop(Source::parse("x", &text));
+        drop(<Source>::parse("x", &text));
     }
 
     #[test]

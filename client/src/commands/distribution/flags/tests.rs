@@ -20,7 +20,7 @@ fn applied(line: &str, mut spec: DistributionSpec) -> Result<DistributionSpec, E
 }
 
 fn yaml(text: &str) -> DistributionSpec {
-    headland::spec::Source::parse("test", text).expect(text).spec().clone()
+    <headland::spec::Source>::parse("test", text).expect(text).spec().clone()
 }
 
 #[track_caller]

@@ -8,11 +8,13 @@ use std::{
 
 use headland::{
     error::{Error, ErrorKind},
-    spec::Source,
+    spec::{Source, Spec},
 };
 
+const BYTES_MAX: usize = <Source>::BYTES_MAX;
+
 /// Reads and parses a spec; `-` is stdin.
-pub(crate) fn read(path: &Path) -> Result<Source, Error> {
+pub(crate) fn read<S: Spec>(path: &Path) -> Result<Source<S>, Error> {
     let (name, text) = if path == Path::new("-") {
         ("stdin".to_owned(), read_to_string(io::stdin().lock()))
     } else {
@@ -24,9 +26,9 @@ pub(crate) fn read(path: &Path) -> Result<Source, Error> {
 
 fn read_to_string(from: impl Read) -> io::Result<String> {
     let mut text = String::new();
-    from.take(Source::BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
-    if text.len() > Source::BYTES_MAX {
-        return Err(io::Error::other(format!("it has more than {} bytes", Source::BYTES_MAX)));
+    from.take(BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > BYTES_MAX {
+        return Err(io::Error::other(format!("it has more than {} bytes", BYTES_MAX)));
     }
     Ok(text)
 }
