@@ -7,10 +7,10 @@ CARGO ?= cargo
 # Settings of `headland dev`: make demo ARGS="--edges 2 --origin http://127.0.0.1:8000"
 ARGS ?=
 
-.PHONY: help demo build test lint bench fmt clean bootstrap-build bootstrap-test
+.PHONY: help demo build build-pgo test lint bench fmt clean bootstrap-build bootstrap-test
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: bootstrap-build ## Builds and runs a whole CDN on this machine; stop it with Ctrl-C (ARGS="--edges 2")
 	@$(CARGO) build --locked --release --package headland
@@ -18,6 +18,9 @@ demo: bootstrap-build ## Builds and runs a whole CDN on this machine; stop it wi
 
 build: bootstrap-build ## Builds every program for production
 	@$(CARGO) build --locked --release --workspace --bins
+
+build-pgo: bootstrap-build ## The same, optimised by what a profile says: half an hour, and less processor time for each request
+	@scripts/build-pgo.sh
 
 test: bootstrap-test ## Checks format and lints, then runs every test
 	@scripts/lint.sh
