@@ -70,6 +70,26 @@ pub struct DistributionSpec {
     /// Viewers may ask for debug response headers with `Headland-Debug: 1`. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub debug_headers: bool,
+    /// What viewers get in place of errors, and how long errors are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub custom_error_responses: Vec<CustomErrorResponseSpec>,
+}
+
+/// What viewers get in place of one error status, and how long it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomErrorResponseSpec {
+    /// One of 400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504.
+    pub error_code: u32,
+    /// `/errors/404.html`, served from this distribution. Left out: the error as it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub response_page_path: String,
+    /// The status that the page is served with. Default error_code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_code: Option<u32>,
+    /// How long such an error is kept at least, with cloudfront semantics. Default 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_caching_min_ttl: Option<SpecDuration>,
 }
 
 fn enabled() -> bool {
@@ -88,6 +108,7 @@ impl Default for DistributionSpec {
             default_cache_behavior: None,
             cache_behaviors: Vec::new(),
             debug_headers: false,
+            custom_error_responses: Vec::new(),
         }
     }
 }

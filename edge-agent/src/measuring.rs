@@ -73,7 +73,7 @@ pub fn object(policy: &CachePolicy, headers: &HeaderMap, body: &Bytes, now: Time
     let timing = Timing { request: now, response: now };
     let request = HeaderMap::new();
     let facts = ResponseFacts { status: StatusCode::OK, headers, delimited: true, timing };
-    let request = RequestFacts { headers: &request, authorization: false };
+    let request = RequestFacts { headers: &request, authorization: false, errors: &Default::default() };
     let Ok(storable) = storability::decide(policy, request, facts) else {
         unreachable!("a benchmark stores what may be stored")
     };

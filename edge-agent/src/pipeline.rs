@@ -14,6 +14,7 @@
 mod answer;
 mod blocks;
 pub(crate) mod consider;
+mod custom_error;
 mod debug;
 mod direct;
 mod effects;
@@ -40,7 +41,6 @@ use std::{
 
 use headland_proto::model::MethodSet;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
@@ -48,7 +48,7 @@ pub(crate) use self::{answer::Answer, quick::Quick};
 use self::{
     consider::{Act, Decision, Grounds, Road},
     debug::{Course, Debug},
-    errand::{Asking, Errand, Way},
+    errand::{Asking, Errand, Sent, Way},
     lookup::{Found, Slot},
     request_id::RequestIds,
 };
@@ -189,13 +189,28 @@ impl Worker {
     ) -> Answer {
         self.metrics.requests.add(1);
         end_to_end::drop_nominated(request.headers_mut());
-        self.answer(request.map(Some), address, connection, true)
+        self.answer(request.map(Sent::Body), address, connection)
     }
 
-    /// The same, once more if something has been loaded from disk meanwhile.
+    /// The same; in place of an error, the page that the distribution has for it.
     fn answer(
         self: &Rc<Self>,
-        request: Request<Option<Incoming>>,
+        request: Request<Sent>,
+        address: IpAddr,
+        connection: &Rc<ConnectionState>,
+    ) -> Answer {
+        let rescue = self.rescue(&request, address, connection);
+        let answer = self.answer_as_it_is(request, address, connection, true);
+        match rescue {
+            None => answer,
+            Some(rescue) => Answer::later(rescue.over(answer)),
+        }
+    }
+
+    /// The answer itself, once more if something has been loaded from disk meanwhile.
+    fn answer_as_it_is(
+        self: &Rc<Self>,
+        request: Request<Sent>,
         address: IpAddr,
         connection: &Rc<ConnectionState>,
         may_load: bool,
@@ -207,7 +222,7 @@ impl Worker {
         let mut key = self.key.borrow_mut();
         key.clear();
         let mut course = Course::default();
-        let has_body = request.body().as_ref().is_some_and(|body| !body.is_end_stream());
+        let has_body = request.body().has_body();
         let grounds = Grounds { may_load, ..self.grounds(now) };
         let decided = consider::decide(grounds, &table, &request, has_body, &mut key, &mut course);
         let debug = course.debug(request.headers(), &key);
@@ -245,7 +260,7 @@ impl Worker {
                 return Answer::later(async move {
                     worker.cache.load(&key, now).await;
                     drop(busy);
-                    let Ok(response) = worker.answer(request, address, &connection, false).await;
+                    let Ok(response) = worker.answer_as_it_is(request, address, &connection, false).await;
                     response
                 });
             }

@@ -24,6 +24,13 @@ pub const HOST_LABEL_CHARS_MAX: usize = 63;
 /// Characters of a default root object. CloudFront: 255.
 pub const DEFAULT_ROOT_OBJECT_CHARS_MAX: usize = 255;
 
+/// Characters of the path of a custom error page.
+pub const ERROR_PAGE_PATH_CHARS_MAX: usize = 255;
+/// Range of the error caching minimum TTL. CloudFront: 0 s to a year.
+pub const ERROR_CACHING_MIN_TTL: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(31_536_000));
+/// The error caching minimum TTL unless a distribution says otherwise. CloudFront: 10 s.
+pub const ERROR_CACHING_MIN_TTL_DEFAULT: Duration = Duration::from_secs(10);
+
 /// Origins of a distribution. CloudFront: 100.
 pub const ORIGINS_MAX: usize = 100;
 /// Characters of an origin id. CloudFront: 128.

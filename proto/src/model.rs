@@ -5,6 +5,7 @@
 pub mod cache_behavior;
 pub mod cache_policy;
 pub mod distribution;
+pub mod error_responses;
 pub mod explain;
 pub mod host_name;
 pub mod managed;
@@ -18,6 +19,7 @@ pub mod violation;
 pub use cache_behavior::{CacheBehavior, MethodSet};
 pub use cache_policy::{CachePolicy, Semantics, TtlBounds};
 pub use distribution::DistributionConfig;
+pub use error_responses::{ErrorPage, ErrorResponses};
 pub use explain::Question;
 pub use host_name::{HostName, HostPattern};
 pub use origin::{CustomOrigin, Origin, OriginKind, S3Origin, Scheme};

@@ -8,7 +8,7 @@ mod policy;
 
 use headland_proto::v1;
 
-use super::{DistributionSpec, SpecDuration};
+use super::{CustomErrorResponseSpec, DistributionSpec, SpecDuration};
 use crate::error::{Error, ErrorKind};
 
 /// A value on the wire that this version has no word for. Leaving it out would change the distribution when it is written
@@ -53,6 +53,7 @@ impl From<&DistributionSpec> for v1::DistributionConfig {
             default_cache_behavior: spec.default_cache_behavior.as_ref().map(Into::into),
             cache_behaviors: spec.cache_behaviors.iter().map(Into::into).collect(),
             debug_headers: spec.debug_headers,
+            custom_error_responses: spec.custom_error_responses.iter().map(Into::into).collect(),
         }
     }
 }
@@ -71,6 +72,34 @@ impl TryFrom<&v1::DistributionConfig> for DistributionSpec {
             default_cache_behavior: optional("default_cache_behavior", wire.default_cache_behavior.as_ref())?,
             cache_behaviors: list("cache_behaviors", &wire.cache_behaviors)?,
             debug_headers: wire.debug_headers,
+            custom_error_responses: list("custom_error_responses", &wire.custom_error_responses)?,
+        })
+    }
+}
+
+impl From<&CustomErrorResponseSpec> for v1::CustomErrorResponse {
+    fn from(spec: &CustomErrorResponseSpec) -> Self {
+        Self {
+            error_code: spec.error_code,
+            response_page_path: spec.response_page_path.clone(),
+            response_code: spec.response_code.unwrap_or(0),
+            error_caching_min_ttl: to_wire_duration(spec.error_caching_min_ttl),
+        }
+    }
+}
+
+impl TryFrom<&v1::CustomErrorResponse> for CustomErrorResponseSpec {
+    type Error = NotRepresentable;
+
+    fn try_from(wire: &v1::CustomErrorResponse) -> Result<Self, NotRepresentable> {
+        Ok(Self {
+            error_code: wire.error_code,
+            response_page_path: wire.response_page_path.clone(),
+            response_code: Some(wire.response_code).filter(|code| *code != 0),
+            error_caching_min_ttl: from_wire_duration(
+                "error_caching_min_ttl",
+                wire.error_caching_min_ttl.as_ref(),
+            )?,
         })
     }
 }

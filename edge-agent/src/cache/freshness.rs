@@ -12,8 +12,6 @@ use super::{
 };
 use crate::{clock::Timestamp, closed::closed};
 
-/// How long CloudFront keeps an error at least ("Error caching minimum TTL", default).
-pub const ERROR_TTL_MIN: Duration = Duration::from_secs(10);
 /// The longest that a guess lasts (RFC 9111 section 4.2.2).
 pub const HEURISTIC_MAX: Duration = Duration::from_secs(86_400);
 /// A guess is this part of the time since the last modification (RFC 9111 section 4.2.2: "a typical setting ... might be 10%").
@@ -65,11 +63,12 @@ closed! {
     }
 }
 
-/// Computes both. A lifetime of zero means that the response may not be reused without asking the origin.
+/// Computes both. With CloudFront semantics an error is kept for `error_ttl_min` at least ("Error caching minimum TTL"). A lifetime of zero means that the response may not be reused without asking the origin.
 #[must_use]
 pub fn of(
     policy: &CachePolicy,
     status: StatusCode,
+    error_ttl_min: Duration,
     headers: &HeaderMap,
     cc: &Directives,
     timing: Timing,
@@ -78,7 +77,9 @@ pub fn of(
     let received = timing.response;
     let ((lifetime, source), age) = match policy.semantics {
         // Kept for so long from here on, however old it was.
-        Semantics::CloudFront => (cloudfront(policy, status, headers, cc, received), Duration::ZERO),
+        Semantics::CloudFront => {
+            (cloudfront(policy, status, error_ttl_min, headers, cc, received), Duration::ZERO)
+        }
         Semantics::Rfc9111 => (rfc9111(policy, status, headers, cc, received), initial_age),
     };
     let fresh_until = if lifetime < age {
@@ -132,6 +133,7 @@ pub fn is_heuristically_cacheable(status: StatusCode) -> bool {
 fn cloudfront(
     policy: &CachePolicy,
     status: StatusCode,
+    error_ttl_min: Duration,
     headers: &HeaderMap,
     cc: &Directives,
     received: Timestamp,
@@ -147,8 +149,8 @@ fn cloudfront(
         if lifetime < least { (least, why) } else { (lifetime, source) }
     };
     if is_error_kept_for_a_while(status) {
-        let said = said.unwrap_or((ERROR_TTL_MIN, Source::ErrorTtl));
-        return at_least(ERROR_TTL_MIN, Source::ErrorTtl, said);
+        let said = said.unwrap_or((error_ttl_min, Source::ErrorTtl));
+        return at_least(error_ttl_min, Source::ErrorTtl, said);
     }
     if forbids_reuse(cc) {
         return (ttl.min, if ttl.min.is_zero() { Source::Nothing } else { Source::MinTtl });

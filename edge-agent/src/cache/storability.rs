@@ -1,6 +1,6 @@
 //! Storability (RFC 9111 section 3): whether a response may be kept at all.
 
-use headland_proto::model::{CachePolicy, Semantics};
+use headland_proto::model::{CachePolicy, ErrorResponses, Semantics};
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 
 use super::{
@@ -64,6 +64,8 @@ pub struct RequestFacts<'a> {
     pub headers: &'a HeaderMap,
     /// Whether the request was forwarded with the viewer's Authorization.
     pub authorization: bool,
+    /// What the distribution that it is for says of errors.
+    pub errors: &'a ErrorResponses,
 }
 
 /// What is known of the response when its head has arrived.
@@ -148,7 +150,9 @@ pub fn decide(
         }
     };
     let received = response.timing.response;
-    let freshness = freshness::of(policy, response.status, response.headers, &cc, response.timing);
+    let error_ttl_min = request.errors.caching_min_ttl(response.status);
+    let freshness =
+        freshness::of(policy, response.status, error_ttl_min, response.headers, &cc, response.timing);
     let fields_not_kept = [cc.private.fields(), cc.no_cache.fields()].concat();
     let has_validator = [header::ETAG, header::LAST_MODIFIED]
         .iter()

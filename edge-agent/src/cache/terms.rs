@@ -182,7 +182,14 @@ mod tests {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_str(cache_control).expect("value"));
         let cc = Directives::of(semantics, &headers);
         let status = StatusCode::from_u16(status).expect("status");
-        let freshness = freshness::of(&policy, status, &headers, &cc, Timing { request: NOW, response: NOW });
+        let freshness = freshness::of(
+            &policy,
+            status,
+            Duration::from_secs(10),
+            &headers,
+            &cc,
+            Timing { request: NOW, response: NOW },
+        );
         of(&policy, status, &cc, freshness, NOW, has_validator)
     }
 

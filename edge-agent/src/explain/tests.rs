@@ -124,9 +124,12 @@ impl Bench {
         let status = StatusCode::from_u16(status).expect("status");
         let timing = Timing { request: now, response: now };
         let facts = ResponseFacts { status, headers: &headers, delimited: true, timing };
-        let storable =
-            storability::decide(policy, RequestFacts { headers: &request, authorization: false }, facts)
-                .expect("storable");
+        let storable = storability::decide(
+            policy,
+            RequestFacts { headers: &request, authorization: false, errors: &Default::default() },
+            facts,
+        )
+        .expect("storable");
         let key: Arc<[u8]> = key.into();
         let head = Unpacked {
             status,

@@ -6,7 +6,7 @@ use std::{net::IpAddr, rc::Rc, sync::Arc};
 use http::{Request, Response};
 use memchr::{memchr, memmem};
 
-use super::{Answer, Asking, Worker, quick::end_head, respond::tells_age};
+use super::{Answer, Asking, Worker, errand::Sent, quick::end_head, respond::tells_age};
 use crate::{
     cache::object::Object,
     viewer::{
@@ -31,7 +31,7 @@ impl Worker {
         connection: &Rc<ConnectionState>,
     ) -> Answer {
         self.metrics.requests.add(1);
-        self.answer(request.map(|()| None), address, connection, true)
+        self.answer(request.map(|()| Sent::Directly), address, connection)
     }
 
     /// Whether the last plain request that had no quick answer had none because nothing is stored for it. Says so once.
@@ -60,7 +60,9 @@ impl Worker {
         }
         let age = Some(object.head.age_seconds(now)).filter(|age| tells_age(&marks.handling, *age));
         end_head(&mut text, age, &marks.handling, marks.cache, marks.request_id.as_bytes());
-        Response::new(ViewerBody::written(text, object))
+        let mut response = Response::new(ViewerBody::written(text, object));
+        *response.status_mut() = object.head.status();
+        response
     }
 }
 

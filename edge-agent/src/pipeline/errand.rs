@@ -49,6 +49,23 @@ impl Place<'_> {
     }
 }
 
+/// What a viewer's request has of a body, and who reads the answer.
+pub(crate) enum Sent {
+    /// None, and whoever sends the answer reads what is written for it: hyper knows nothing of the request.
+    Directly,
+    /// None.
+    Nothing,
+    /// What hyper has; it may be empty.
+    Body(Incoming),
+}
+
+impl Sent {
+    /// Whether there is anything in it.
+    pub(super) fn has_body(&self) -> bool {
+        matches!(self, Self::Body(body) if !body.is_end_stream())
+    }
+}
+
 /// A viewer with a request to be answered.
 pub(super) struct Asking {
     pub(super) request: Rc<Request<()>>,
@@ -65,17 +82,19 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// Who asks by way of hyper has a body, be it empty.
     pub(super) fn new(
-        request: Request<Option<Incoming>>,
+        request: Request<Sent>,
         address: IpAddr,
         id: HeaderValue,
         busy: Busy,
         debug: Option<Rc<Debug>>,
     ) -> Box<Self> {
-        let (parts, body) = request.into_parts();
-        let direct = body.is_none();
-        let body = body.filter(|body| !body.is_end_stream());
+        let (parts, sent) = request.into_parts();
+        let direct = matches!(sent, Sent::Directly);
+        let body = match sent {
+            Sent::Body(body) if !body.is_end_stream() => Some(body),
+            _ => None,
+        };
         let (request, following) = (Rc::new(Request::from_parts(parts, ())), Cell::default());
         Box::new(Self { request, body, address, id, busy, direct, debug, following })
     }

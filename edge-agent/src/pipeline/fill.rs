@@ -114,7 +114,7 @@ impl Worker {
                 Err(fault) => {
                     self.metrics.origin_errors.add(1);
                     filling.breaker.failed(&fault, asked, now);
-                    self.hold(&filling, Failing::Unreachable, now);
+                    self.hold(&filling, Failing::Unreachable, StatusCode::GATEWAY_TIMEOUT, now);
                     filling.leader.decide(Outcome::Failed(fault.clone()));
                     starter.tell(Begun::Failed(fault));
                     return;
@@ -153,14 +153,18 @@ impl Worker {
             reuse::on_failure(&object.head, &asked, Cause::Expired, Failing::Error, now).is_some()
         };
         if is_server_error(response.status()) && filling.selected.as_ref().is_some_and(may_stand_in) {
-            self.hold(&filling, Failing::Error, now);
+            self.hold(&filling, Failing::Error, response.status(), now);
             filling.leader.decide(Outcome::ServerError);
             starter.tell(Begun::ServerError(Box::new(Alone { response, under_way })));
             return None;
         }
         let policy = &filling.behavior.rules.cache_policy;
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: filling.request.headers(), authorization };
+        let facts = RequestFacts {
+            headers: filling.request.headers(),
+            authorization,
+            errors: &filling.behavior.errors,
+        };
         let is_part = filling.ranged && response.status() == StatusCode::PARTIAL_CONTENT;
         let held = match is_part {
             true => ranged::held_by(response.status(), response.headers()),
@@ -202,7 +206,7 @@ impl Worker {
         }
         let status = alone.response.status();
         if is_server_error(status) {
-            self.hold(filling, Failing::Error, now);
+            self.hold(filling, Failing::Error, status, now);
         } else if is_definite(status) && !reason.is_the_requests() {
             match &filling.selected {
                 Some(superseded) => self.cache.replace(&filling.key, superseded, None, now),

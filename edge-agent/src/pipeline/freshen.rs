@@ -13,7 +13,7 @@ use crate::{
     cache::{
         coalescing::Outcome,
         fields::Fields,
-        freshness::{ERROR_TTL_MIN, Timing},
+        freshness::Timing,
         invalidation::Epoch,
         object::{Head, Object, Unpacked},
         reuse::Failing,
@@ -64,7 +64,11 @@ impl Worker {
             return false;
         };
         let authorization = filling.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: filling.request.headers(), authorization };
+        let facts = RequestFacts {
+            headers: filling.request.headers(),
+            authorization,
+            errors: &filling.behavior.errors,
+        };
         let (headers, version) = (response.headers(), response.version());
         let update = Update { old, headers, version, timing, began: filling.began };
         let same_variant = filling.selected.as_ref().is_some_and(|selected| Arc::ptr_eq(selected, old));
@@ -155,11 +159,11 @@ impl Worker {
         }
     }
 
-    /// The origin failed: for a while there is no use in asking about this object again.
-    pub(super) fn hold(&self, filling: &Filling, failing: Failing, now: Timestamp) {
+    /// The origin failed, as `status` tells: for a while there is no use in asking about this object again.
+    pub(super) fn hold(&self, filling: &Filling, failing: Failing, status: http::StatusCode, now: Timestamp) {
         let Some(old) = &filling.selected else { return };
         let hold = match filling.behavior.rules.cache_policy.semantics {
-            Semantics::CloudFront => ERROR_TTL_MIN,
+            Semantics::CloudFront => filling.behavior.errors.caching_min_ttl(status),
             Semantics::Rfc9111 => HOLD,
         };
         let mut head = old.head.unpack();

@@ -52,7 +52,7 @@ impl Worker {
             let facts = ResponseFacts::of(head, Timing { request: asked, response: self.clock.now() });
             let headers = asking.request.headers();
             let authorization = headers.contains_key(header::AUTHORIZATION);
-            let request = RequestFacts { headers, authorization };
+            let request = RequestFacts { headers, authorization, errors: &errand.behavior.errors };
             match storability::decide(&errand.behavior.rules.cache_policy, request, facts) {
                 Ok(_) => self.cache.uncacheable.forget(key),
                 Err(reason) => {
@@ -147,7 +147,11 @@ impl Worker {
             };
         }
         let headers = asking.request.headers();
-        let facts = RequestFacts { headers, authorization: headers.contains_key(header::AUTHORIZATION) };
+        let facts = RequestFacts {
+            headers,
+            authorization: headers.contains_key(header::AUTHORIZATION),
+            errors: &errand.behavior.errors,
+        };
         let freshened = self.freshened(&errand.behavior.rules.cache_policy, &update, facts);
         let stored = freshened.stored.map(|(object, _)| object);
         let handling = Handling { fwd_status: Some(status), stored: stored.is_some(), ..handling };

@@ -59,6 +59,9 @@ impl Worker {
         if object.head.blocks().is_some() {
             return None;
         }
+        if distribution.errors.page(object.head.status()).is_some() {
+            return None;
+        }
         // Which of several it is depends on more than the target.
         if found.all().iter().any(|stored| stored.head.vary().is_some()) {
             return None;

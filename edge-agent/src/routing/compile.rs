@@ -5,8 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use headland_proto::{
     id::DistributionId,
     model::{
-        CacheBehavior, DistributionConfig, HostName, HostPattern, Origin, PathPattern, Resources, Semantics,
-        Violations,
+        CacheBehavior, DistributionConfig, ErrorResponses, HostName, HostPattern, Origin, PathPattern,
+        Resources, Semantics, Violations,
     },
     revision::Revision,
     v1,
@@ -30,6 +30,8 @@ pub struct Distribution {
     pub debug_headers: bool,
     /// The path served for "/", with its leading slash.
     pub default_root_object: Option<String>,
+    /// What viewers get in place of errors.
+    pub errors: Arc<ErrorResponses>,
     default_behavior: Arc<Behavior>,
     behaviors: Vec<(PathPattern, Arc<Behavior>)>,
 }
@@ -41,6 +43,8 @@ pub struct Behavior {
     pub rules: CacheBehavior,
     /// Where objects come from.
     pub origin: Arc<Origin>,
+    /// The distribution's wishes for errors.
+    pub errors: Arc<ErrorResponses>,
 }
 
 impl Behavior {
@@ -79,9 +83,10 @@ impl Distribution {
         };
 
         let origins: Vec<Arc<Origin>> = config.origins.into_iter().map(Arc::new).collect();
+        let errors = Arc::new(config.error_responses);
         let compile = |rules: CacheBehavior| {
             let origin = Arc::clone(&origins[rules.origin_index]);
-            Arc::new(Behavior { rules, origin })
+            Arc::new(Behavior { rules, origin, errors: Arc::clone(&errors) })
         };
         Ok(Self {
             id,
@@ -97,6 +102,7 @@ impl Distribution {
                 .into_iter()
                 .map(|(pattern, rules)| (pattern, compile(rules)))
                 .collect(),
+            errors,
         })
     }
 

@@ -12,6 +12,7 @@ pub struct Table {
     exact: HashMap<HostKey, Arc<Distribution>, foldhash::fast::RandomState>,
     /// By the domain below which every name is meant.
     below: HashMap<HostKey, Arc<Distribution>, foldhash::fast::RandomState>,
+    has_error_pages: bool,
 }
 
 type HostKey = Box<str>;
@@ -23,6 +24,7 @@ impl Table {
     pub fn new(distributions: impl IntoIterator<Item = Arc<Distribution>>) -> Self {
         let mut table = Self::default();
         for distribution in distributions {
+            table.has_error_pages |= distribution.errors.have_pages();
             table.claim(&HostPattern::Exact(distribution.domain_name.clone()), &distribution);
             for alias in &distribution.aliases {
                 table.claim(alias, &distribution);
@@ -40,6 +42,12 @@ impl Table {
         if holder.revision > distribution.revision {
             *holder = Arc::clone(distribution);
         }
+    }
+
+    /// Whether any distribution has pages for errors.
+    #[must_use]
+    pub fn has_error_pages(&self) -> bool {
+        self.has_error_pages
     }
 
     /// Every distribution, once, in no order.

@@ -3,6 +3,7 @@
 //! Viewers learn whose fault it was and what to quote when they ask about it; details are in the edge's log.
 
 use bytes::Bytes;
+use headland_proto::model::ErrorPage;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::{
@@ -119,7 +120,7 @@ impl Failure {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(response::X_CACHE, HeaderValue::from_static("Error from headland"));
+        headers.insert(response::X_CACHE, ERROR);
         if self.has_met_the_cache() {
             Handling { detail: Some(Detail::Failure(self.as_str())), ..marks.handling }
                 .append(marks.cache, &mut headers);
@@ -137,6 +138,16 @@ impl Failure {
         let body = if head_only { ViewerBody::empty() } else { ViewerBody::one(Bytes::from(text)) };
         response::build(status, headers, body)
     }
+}
+
+/// How X-Cache names an error, and a page that stands in for one.
+const ERROR: HeaderValue = HeaderValue::from_static("Error from headland");
+
+/// An object of the distribution's as the page for an error: with the status that the distribution wants (CloudFront guide, "Generate
+/// custom error responses").
+pub fn stand_in(object: &mut Response<ViewerBody>, page: &ErrorPage) {
+    *object.status_mut() = page.status;
+    object.headers_mut().insert(response::X_CACHE, ERROR);
 }
 
 #[cfg(test)]

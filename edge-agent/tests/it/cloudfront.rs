@@ -1,5 +1,6 @@
 //! CloudFront's own rules, one file per topic, from its developer guide.
 
+mod custom_errors;
 mod errors;
 mod forwarding;
 mod stale;

@@ -5,6 +5,7 @@ use http::header;
 use super::{
     Resources,
     cache_behavior::{self, CacheBehavior},
+    error_responses::{self, ErrorResponses},
     host_name::HostPattern,
     origin::{self, Origin, OriginKind},
     path_pattern::PathPattern,
@@ -39,6 +40,8 @@ pub struct DistributionConfig {
     pub behaviors: Vec<(PathPattern, CacheBehavior)>,
     /// Whether viewers may ask for debug response headers, with `Headland-Debug: 1`.
     pub debug_headers: bool,
+    /// What viewers get in place of errors, and how long errors are kept.
+    pub error_responses: ErrorResponses,
 }
 
 impl DistributionConfig {
@@ -101,7 +104,10 @@ fn check(
         resources,
         &mut c.field("cache_behaviors"),
     );
+    let error_responses =
+        error_responses::check(&wire.custom_error_responses, &mut c.field("custom_error_responses"));
     Some(DistributionConfig {
+        error_responses,
         caller_reference: wire.caller_reference.clone(),
         comment: wire.comment.clone(),
         enabled: wire.enabled,

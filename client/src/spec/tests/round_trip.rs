@@ -126,7 +126,17 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
 }
 
 fn spec() -> impl Strategy<Value = DistributionSpec> {
-    let parts = (vec(origin(), 0..3), option::of(behavior()), vec(behavior(), 0..3), any::<bool>());
+    let error = (any::<u32>(), text(), option::of(1u32..600), duration()).prop_map(
+        |(error_code, response_page_path, response_code, error_caching_min_ttl)| CustomErrorResponseSpec {
+            error_code,
+            response_page_path,
+            response_code,
+            error_caching_min_ttl,
+        },
+    );
+    let behaviors = (option::of(behavior()), vec(behavior(), 0..3));
+    let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), vec(error, 0..3))
+        .prop_map(|(origins, (default, others), debug, errors)| (origins, default, others, debug, errors));
     (text(), text(), any::<bool>(), vec(text(), 0..3), text(), parts).prop_map(
         |(caller_reference, comment, enabled, aliases, default_root_object, parts)| DistributionSpec {
             caller_reference,
@@ -138,6 +148,7 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
             default_cache_behavior: parts.1,
             cache_behaviors: parts.2,
             debug_headers: parts.3,
+            custom_error_responses: parts.4,
         },
     )
 }

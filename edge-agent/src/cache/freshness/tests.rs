@@ -6,6 +6,9 @@ use headland_proto::model::{NameSelection, TtlBounds};
 
 use super::*;
 
+/// As distributions have it that do not say otherwise.
+const ERROR_TTL: Duration = Duration::from_secs(10);
+
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
 fn policy(semantics: Semantics, min: u64, default: u64, max: u64) -> CachePolicy {
@@ -41,7 +44,8 @@ fn check(policy: &CachePolicy, status: u16, pairs: &[(&'static str, &str)], left
     let headers = headers(pairs);
     let timing = Timing { request: NOW, response: NOW };
     let status = StatusCode::from_u16(status).expect("status");
-    let freshness = of(policy, status, &headers, &Directives::of(policy.semantics, &headers), timing);
+    let freshness =
+        of(policy, status, ERROR_TTL, &headers, &Directives::of(policy.semantics, &headers), timing);
     let actual = (freshness.fresh_until.since(NOW).as_secs(), freshness.source);
     assert_eq!(actual, (left, source), "{status} {pairs:?} {:?}", policy.ttl);
 }

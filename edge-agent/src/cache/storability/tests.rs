@@ -41,7 +41,11 @@ fn decide_on(
     let (request, response) = (map(request), map(response));
     decide(
         policy,
-        RequestFacts { headers: &request, authorization: request.contains_key("authorization") },
+        RequestFacts {
+            headers: &request,
+            authorization: request.contains_key("authorization"),
+            errors: &Default::default(),
+        },
         ResponseFacts {
             status: StatusCode::from_u16(status).expect("status"),
             headers: &response,

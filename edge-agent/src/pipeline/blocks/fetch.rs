@@ -249,7 +249,11 @@ impl Worker {
     fn renew(&self, source: &InBlocks, response: &Response<ResponseBody>, timing: Timing, began: Epoch) {
         let Some(old) = self.cache.object_in_blocks(&source.key, source.blocks) else { return };
         let authorization = source.outgoing.headers.contains_key(header::AUTHORIZATION);
-        let facts = RequestFacts { headers: source.request.headers(), authorization };
+        let facts = RequestFacts {
+            headers: source.request.headers(),
+            authorization,
+            errors: &source.behavior.errors,
+        };
         let (headers, version) = (response.headers(), response.version());
         let update = Update { old: &old, headers, version, timing, began };
         let renewed = self.freshened(&source.behavior.rules.cache_policy, &update, facts);
