@@ -126,6 +126,14 @@ impl Worker {
                         drop(leader);
                         return Ok(self.hit_for(errand, &found, &asking));
                     }
+                    // It may have shown by what responses are told apart, and somebody else may be fetching this one by that.
+                    if !found.all().is_empty()
+                        && found.name_to_join(&slot.key, headers, seen.as_deref()) != name
+                    {
+                        drop(leader);
+                        known = Some(found);
+                        continue;
+                    }
                     return self.lead(errand, slot, leader, found, (breaker, probe), asking).await;
                 }
                 Role::Waiter(fill) => {
