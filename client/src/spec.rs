@@ -73,6 +73,23 @@ pub struct DistributionSpec {
     /// What viewers get in place of errors, and how long errors are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub custom_error_responses: Vec<CustomErrorResponseSpec>,
+    /// Origins that stand in for one another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origin_groups: Vec<OriginGroupSpec>,
+}
+
+/// Origins that stand in for one another.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginGroupSpec {
+    /// Cache behaviors refer to it by this, as to an origin.
+    pub id: String,
+    /// Ids of origins, in the order in which they are tried; 2 to 10.
+    #[serde(default)]
+    pub member_origin_ids: Vec<String>,
+    /// Answers for which the next one is asked: some of 400, 403, 404, 416, 429, 500, 502, 503, 504.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failover_status_codes: Vec<u32>,
 }
 
 /// What viewers get in place of one error status, and how long it is kept.
@@ -109,6 +126,7 @@ impl Default for DistributionSpec {
             cache_behaviors: Vec::new(),
             debug_headers: false,
             custom_error_responses: Vec::new(),
+            origin_groups: Vec::new(),
         }
     }
 }

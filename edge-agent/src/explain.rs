@@ -22,11 +22,11 @@ use crate::{
     },
     clock::Timestamp,
     end_to_end,
-    origin::http::name_of,
     pipeline::{
         Shared,
         consider::{self, Act, Decision, Grounds, Looked, Place, Road, Witness},
         lookup::{Found, handling_unasked},
+        name_to_ask,
     },
     routing::{Distribution, compile::Behavior},
     sync::explain::Explainer,
@@ -174,7 +174,7 @@ impl EdgeExplainer {
             told.status = StatusCode::NO_CONTENT.as_u16().into();
             return Ok(());
         };
-        told.origin_down = self.shared.breakers.is_bad(&name_of(&place.behavior.origin), now);
+        told.origin_down = self.shared.breakers.is_bad(&name_to_ask(place.behavior), now);
         let handling = match act {
             Act::Options(_) => {
                 say(told, Verdict::Answered, OPTIONS, words::OPTIONS);

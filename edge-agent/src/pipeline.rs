@@ -19,6 +19,7 @@ mod debug;
 mod direct;
 mod effects;
 mod errand;
+mod failover;
 pub(crate) mod fill;
 mod freshen;
 pub(crate) mod lookup;
@@ -32,6 +33,7 @@ mod request_id;
 mod respond;
 
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     fmt,
     net::IpAddr,
@@ -64,7 +66,7 @@ use crate::{
         http::{self as origin_http, Origins, Outgoing},
         request::{self as origin_request, Identity, Purpose},
     },
-    routing::Routing,
+    routing::{Routing, compile::Behavior},
     viewer::{
         body::ViewerBody,
         cache_status::{CacheResult, Forward, Handling},
@@ -319,9 +321,9 @@ impl Worker {
         failure.page(Marks { handling, cache: &self.identity.pseudonym, request_id }, head_only)
     }
 
-    /// The breaker of an errand's origin.
+    /// The breaker of an errand's origin; of a group, of all its origins together.
     fn breaker(&self, errand: &Errand) -> Arc<Breaker> {
-        self.breakers.of(&origin_http::name_of(&errand.behavior.origin))
+        self.breakers.of(&name_to_ask(&errand.behavior))
     }
 
     /// Every stage that waits for an origin. What the cache has was `found` a moment ago.
@@ -435,6 +437,14 @@ impl Worker {
     /// How this edge names itself in Via.
     fn via(&self, version: http::Version) -> String {
         [origin_request::version_text(version), " ", &self.identity.pseudonym].concat()
+    }
+}
+
+/// What is asked for a behavior: its origin, or its origin group as a whole.
+pub(crate) fn name_to_ask(behavior: &Behavior) -> Cow<'_, str> {
+    match &behavior.group {
+        None => Cow::Owned(origin_http::name_of(&behavior.origin)),
+        Some(group) => Cow::Borrowed(&group.name),
     }
 }
 

@@ -33,6 +33,10 @@ pub const ERROR_CACHING_MIN_TTL_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Origins of a distribution. CloudFront: 100.
 pub const ORIGINS_MAX: usize = 100;
+/// Origin groups of a distribution. CloudFront: 10.
+pub const ORIGIN_GROUPS_MAX: usize = 10;
+/// Members of an origin group. CloudFront: exactly 2.
+pub const ORIGIN_GROUP_MEMBERS: (usize, usize) = (2, 10);
 /// Characters of an origin id. CloudFront: 128.
 pub const ORIGIN_ID_CHARS_MAX: usize = 128;
 /// Characters of an origin path. CloudFront: 255.

@@ -11,7 +11,7 @@ pub struct CacheBehaviorSpec {
     /// `images/*.jpg`; none in the default behavior.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path_pattern: String,
-    /// The id of one of the origins.
+    /// The id of one of the origins, or of an origin group.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub target_origin_id: String,
     /// Default allow-all.

@@ -8,7 +8,7 @@ mod policy;
 
 use headland_proto::v1;
 
-use super::{CustomErrorResponseSpec, DistributionSpec, SpecDuration};
+use super::{CustomErrorResponseSpec, DistributionSpec, OriginGroupSpec, SpecDuration};
 use crate::error::{Error, ErrorKind};
 
 /// A value on the wire that this version has no word for. Leaving it out would change the distribution when it is written
@@ -54,6 +54,7 @@ impl From<&DistributionSpec> for v1::DistributionConfig {
             cache_behaviors: spec.cache_behaviors.iter().map(Into::into).collect(),
             debug_headers: spec.debug_headers,
             custom_error_responses: spec.custom_error_responses.iter().map(Into::into).collect(),
+            origin_groups: spec.origin_groups.iter().map(Into::into).collect(),
         }
     }
 }
@@ -73,7 +74,28 @@ impl TryFrom<&v1::DistributionConfig> for DistributionSpec {
             cache_behaviors: list("cache_behaviors", &wire.cache_behaviors)?,
             debug_headers: wire.debug_headers,
             custom_error_responses: list("custom_error_responses", &wire.custom_error_responses)?,
+            origin_groups: wire.origin_groups.iter().map(Into::into).collect(),
         })
+    }
+}
+
+impl From<&OriginGroupSpec> for v1::OriginGroup {
+    fn from(spec: &OriginGroupSpec) -> Self {
+        Self {
+            id: spec.id.clone(),
+            member_origin_ids: spec.member_origin_ids.clone(),
+            failover_status_codes: spec.failover_status_codes.clone(),
+        }
+    }
+}
+
+impl From<&v1::OriginGroup> for OriginGroupSpec {
+    fn from(wire: &v1::OriginGroup) -> Self {
+        Self {
+            id: wire.id.clone(),
+            member_origin_ids: wire.member_origin_ids.clone(),
+            failover_status_codes: wire.failover_status_codes.clone(),
+        }
     }
 }
 

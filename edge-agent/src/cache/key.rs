@@ -283,7 +283,7 @@ mod tests {
             |also: Option<(NameSelection, NameSelection)>, query: Option<&str>, cookie: Option<&str>| {
                 let cache_policy = CachePolicy { query_strings: only("v"), ..policy(&[], only("lang")) };
                 let rules = CacheBehavior {
-                    origin_index: 0,
+                    target: headland_proto::model::Target::Origin(0),
                     allowed_methods: MethodSet::GetHead,
                     cache_policy: std::sync::Arc::new(cache_policy),
                     origin_request_policy: also.map(|(cookies, query_strings)| {

@@ -390,7 +390,7 @@ fn what_is_stale_says_what_allows_it() {
     let fault = crate::origin::Fault::ResponseTimeout;
     let table = edge.explainer.shared.routing.current();
     let origin = &table.distribution("cdn.test").expect("distribution").behavior("/a").origin;
-    let breaker = edge.explainer.shared.breakers.of(&name_of(origin));
+    let breaker = edge.explainer.shared.breakers.of(&crate::origin::http::name_of(origin));
     breaker.failed(&fault, edge.clock.now(), edge.clock.now());
     let told = edge.ask("GET /a", &[]);
     check(&told, Verdict::Stale, "unreachable");

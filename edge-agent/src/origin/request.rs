@@ -275,7 +275,7 @@ mod tests {
             Arc::new(OriginRequestPolicy { headers, cookies: none.clone(), query_strings: none })
         });
         let rules = CacheBehavior {
-            origin_index: 0,
+            target: headland_proto::model::Target::Origin(0),
             allowed_methods: MethodSet::All,
             cache_policy: Arc::new(policy),
             origin_request_policy,

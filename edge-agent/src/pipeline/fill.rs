@@ -105,7 +105,7 @@ impl Worker {
         loop {
             let asked = self.clock.now();
             self.metrics.origin_fetches.add(1);
-            let fetched = self.origins.fetch(&filling.behavior.origin, &mut filling.outgoing).await;
+            let fetched = self.fetch_from(&filling.behavior, &mut filling.outgoing).await;
             let now = self.clock.now();
             // It is known now how the origin is, however long the body takes.
             drop(filling.probe.take());

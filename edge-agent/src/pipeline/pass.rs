@@ -73,7 +73,7 @@ impl Worker {
         self.metrics.origin_fetches.add(1);
         let breaker = self.breaker(errand);
         let (has_body, asked) = (outgoing.body.is_some(), self.clock.now());
-        match self.origins.fetch(&errand.behavior.origin, &mut outgoing).await {
+        match self.fetch_from(&errand.behavior, &mut outgoing).await {
             Ok((response, under_way)) => {
                 breaker.answered(self.clock.now());
                 Ok(Alone { response, under_way })

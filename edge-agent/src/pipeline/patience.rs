@@ -12,6 +12,7 @@ use crate::{
         reuse::Failing,
     },
     origin::Fault,
+    routing::compile::Behavior,
 };
 
 /// How long a viewer for whom there is something stale waits for an origin, at most: it is there to be used.
@@ -41,7 +42,7 @@ impl Worker {
     ) -> Option<T> {
         let began = self.clock.now();
         let patience = self.patience(errand, found);
-        let until = Instant::now() + patience.unwrap_or_else(|| time_for_fetch(&errand.behavior.origin));
+        let until = Instant::now() + patience.unwrap_or_else(|| time_for_fetch(&errand.behavior));
         let mut waiting = std::pin::pin!(waiting);
         loop {
             let next_look = until.min(Instant::now() + LOOK_AGAIN);
@@ -69,9 +70,10 @@ impl Worker {
     }
 }
 
-/// How long a fetch from an origin may take until its head is there, and a little more.
-fn time_for_fetch(origin: &Origin) -> Duration {
-    origin.connection_timeout.saturating_mul(origin.connection_attempts)
-        + origin.response_timeout
-        + Duration::from_secs(1)
+/// How long a fetch may take until its head is there, from one origin after the other, and a little more.
+fn time_for_fetch(behavior: &Behavior) -> Duration {
+    let one = |origin: &Arc<Origin>| {
+        origin.connection_timeout.saturating_mul(origin.connection_attempts) + origin.response_timeout
+    };
+    behavior.origins().map(one).sum::<Duration>() + Duration::from_secs(1)
 }

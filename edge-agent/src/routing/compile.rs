@@ -1,17 +1,17 @@
 //! Compiling a distribution: from what the control plane sent to what a request can be answered from.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use headland_proto::{
     id::DistributionId,
     model::{
         CacheBehavior, DistributionConfig, ErrorResponses, HostName, HostPattern, Origin, PathPattern,
-        Resources, Semantics, Violations,
+        Resources, Semantics, Target, Violations,
     },
     revision::Revision,
     v1,
 };
-use http::Method;
+use http::{Method, StatusCode};
 
 /// One distribution, checked and compiled for serving.
 #[derive(Debug)]
@@ -41,13 +41,31 @@ pub struct Distribution {
 pub struct Behavior {
     /// The operator's wish.
     pub rules: CacheBehavior,
-    /// Where objects come from.
+    /// Where objects come from; of a group, the first.
     pub origin: Arc<Origin>,
+    /// The origins that stand in for it.
+    pub group: Option<Group>,
     /// The distribution's wishes for errors.
     pub errors: Arc<ErrorResponses>,
 }
 
+/// The rest of an origin group.
+#[derive(Debug)]
+pub struct Group {
+    /// Names it among all origin groups and origins.
+    pub name: String,
+    /// Those who are asked after the first, in this order.
+    pub others: Vec<Arc<Origin>>,
+    /// Answers for which the next one is asked.
+    pub failover_codes: Vec<StatusCode>,
+}
+
 impl Behavior {
+    /// All its origins, in the order in which they are asked.
+    pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
+        [&self.origin].into_iter().chain(self.group.iter().flat_map(|group| &group.others))
+    }
+
     /// Whether a method is served. One that no CloudFront behavior can name passes where all that can be named do, if the policy's
     /// rules are RFC 9111's.
     #[must_use]
@@ -84,10 +102,23 @@ impl Distribution {
 
         let origins: Vec<Arc<Origin>> = config.origins.into_iter().map(Arc::new).collect();
         let errors = Arc::new(config.error_responses);
+        let groups = &config.origin_groups;
         let compile = |rules: CacheBehavior| {
-            let origin = Arc::clone(&origins[rules.origin_index]);
-            Arc::new(Behavior { rules, origin, errors: Arc::clone(&errors) })
+            let (first, group) = match rules.target {
+                Target::Origin(index) => (index, None),
+                Target::Group(index) => (groups[index].members[0], Some(&groups[index])),
+            };
+            let group = group.map(|group| Group {
+                name: format!("{id}/{}", group.id),
+                others: group.members[1..].iter().map(|index| Arc::clone(&origins[*index])).collect(),
+                failover_codes: group.failover_codes.clone(),
+            });
+            let origin = Arc::clone(&origins[first]);
+            Arc::new(Behavior { rules, origin, group, errors: Arc::clone(&errors) })
         };
+        let default_behavior = compile(config.default_behavior);
+        let behaviors =
+            config.behaviors.into_iter().map(|(pattern, rules)| (pattern, compile(rules))).collect();
         Ok(Self {
             id,
             revision: Revision(desired.revision),
@@ -96,12 +127,8 @@ impl Distribution {
             aliases: config.aliases,
             debug_headers: config.debug_headers,
             default_root_object: config.default_root_object,
-            default_behavior: compile(config.default_behavior),
-            behaviors: config
-                .behaviors
-                .into_iter()
-                .map(|(pattern, rules)| (pattern, compile(rules)))
-                .collect(),
+            default_behavior,
+            behaviors,
             errors,
         })
     }
@@ -139,13 +166,11 @@ impl Distribution {
 
     /// Every origin that a behavior sends requests to, without repetition.
     pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
-        let behaviors: Vec<&Arc<Behavior>> =
-            self.behaviors.iter().map(|(_, b)| b).chain([&self.default_behavior]).collect();
-        let first_use = move |i: usize| {
-            let id = &behaviors[i].origin.id;
-            behaviors[..i].iter().all(|b| b.origin.id != *id).then(|| &behaviors[i].origin)
-        };
-        (0..=self.behaviors.len()).filter_map(first_use)
+        let behaviors = self.behaviors.iter().map(|(_, behavior)| behavior).chain([&self.default_behavior]);
+        let mut seen = HashSet::new();
+        behaviors
+            .flat_map(|behavior| behavior.origins())
+            .filter(move |origin| seen.insert(origin.id.as_str()))
     }
 }
 

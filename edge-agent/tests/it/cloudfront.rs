@@ -2,6 +2,7 @@
 
 mod custom_errors;
 mod errors;
+mod failover;
 mod forwarding;
 mod stale;
 mod ttl;

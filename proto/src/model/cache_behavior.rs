@@ -13,14 +13,23 @@ use crate::v1;
 /// A checked cache behavior, without the pattern that selects it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheBehavior {
-    /// Index of the target in the distribution's origins.
-    pub origin_index: usize,
+    /// Where objects come from.
+    pub target: Target,
     /// Methods passed on; others are answered 403.
     pub allowed_methods: MethodSet,
     /// How responses are cached.
     pub cache_policy: Arc<CachePolicy>,
     /// What reaches the origin beside what is in the cache key.
     pub origin_request_policy: Option<Arc<OriginRequestPolicy>>,
+}
+
+/// Where objects come from: indices in the distribution's own lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// One of its origins.
+    Origin(usize),
+    /// One of its origin groups.
+    Group(usize),
 }
 
 impl CacheBehavior {
@@ -70,20 +79,21 @@ impl MethodSet {
     }
 }
 
-/// Checks all but the path pattern. `origin_ids` are the ids of the distribution's origins, in order.
+/// Checks all but the path pattern. `ids` are those of the distribution's origins and of its origin groups, in order.
 pub(super) fn check(
     wire: &v1::CacheBehavior,
-    origin_ids: &[&str],
+    (origin_ids, group_ids): (&[&str], &[&str]),
     resources: &Resources,
     c: &mut Checker<'_>,
 ) -> Option<CacheBehavior> {
-    let origin_index = origin_ids.iter().position(|id| *id == wire.target_origin_id);
-    let mut target = c.field("target_origin_id");
-    match origin_index {
+    let place = |ids: &[&str]| ids.iter().position(|id| *id == wire.target_origin_id);
+    let target = place(origin_ids).map(Target::Origin).or_else(|| place(group_ids).map(Target::Group));
+    let mut field = c.field("target_origin_id");
+    match target {
         _ if wire.target_origin_id.is_empty() => {
-            target.violation("is required: the id of one of the origins")
+            field.violation("is required: the id of one of the origins, or of an origin group");
         }
-        None => target.violation(format!("{:?} is not the id of one of the origins", wire.target_origin_id)),
+        None => field.violation(format!("{:?} is not the id of one of the origins", wire.target_origin_id)),
         Some(_) => {}
     }
     check_viewer_protocol(wire.viewer_protocol_policy, &mut c.field("viewer_protocol_policy"));
@@ -115,7 +125,7 @@ pub(super) fn check(
         }
     };
     Some(CacheBehavior {
-        origin_index: origin_index?,
+        target: target?,
         allowed_methods,
         cache_policy: cache_policy?,
         origin_request_policy,

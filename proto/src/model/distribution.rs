@@ -4,10 +4,11 @@ use http::header;
 
 use super::{
     Resources,
-    cache_behavior::{self, CacheBehavior},
+    cache_behavior::{self, CacheBehavior, Target},
     error_responses::{self, ErrorResponses},
     host_name::HostPattern,
     origin::{self, Origin, OriginKind},
+    origin_group::{self, OriginGroup},
     path_pattern::PathPattern,
     violation::{Checker, Violations},
 };
@@ -34,6 +35,8 @@ pub struct DistributionConfig {
     pub default_root_object: Option<String>,
     /// At least one.
     pub origins: Vec<Origin>,
+    /// Origins that stand in for one another.
+    pub origin_groups: Vec<OriginGroup>,
     /// Used when no pattern matches.
     pub default_behavior: CacheBehavior,
     /// Tried in order, first match wins.
@@ -84,6 +87,9 @@ fn check(
     let default_root_object =
         check_root_object(&wire.default_root_object, &mut c.field("default_root_object"));
     let (origins, origin_ids) = check_origins(&wire.origins, &mut c.field("origins"));
+    let (groups, group_ids) =
+        origin_group::check(&wire.origin_groups, &origin_ids, &mut c.field("origin_groups"));
+    let targets = Targets { origins: &origins, groups: &groups, ids: (&origin_ids, &group_ids) };
     let mut default = c.field("default_cache_behavior");
     let default_behavior = match &wire.default_cache_behavior {
         None => {
@@ -94,16 +100,11 @@ fn check(
             default.field("path_pattern").ensure(behavior.path_pattern.is_empty(), || {
                 "must be empty: the default behavior takes every path that no other matches".into()
             });
-            check_behavior(behavior, &origins, &origin_ids, resources, &mut default)
+            check_behavior(behavior, &targets, resources, &mut default)
         }
     };
-    let behaviors = check_behaviors(
-        &wire.cache_behaviors,
-        &origins,
-        &origin_ids,
-        resources,
-        &mut c.field("cache_behaviors"),
-    );
+    let behaviors =
+        check_behaviors(&wire.cache_behaviors, &targets, resources, &mut c.field("cache_behaviors"));
     let error_responses =
         error_responses::check(&wire.custom_error_responses, &mut c.field("custom_error_responses"));
     Some(DistributionConfig {
@@ -114,6 +115,7 @@ fn check(
         aliases,
         default_root_object,
         origins: origins.into_iter().collect::<Option<_>>()?,
+        origin_groups: groups.into_iter().collect::<Option<_>>()?,
         default_behavior: default_behavior?,
         behaviors: behaviors?,
         debug_headers: wire.debug_headers,
@@ -164,8 +166,7 @@ fn check_origins<'w>(wire: &'w [v1::Origin], c: &mut Checker<'_>) -> (Vec<Option
 
 fn check_behaviors(
     wire: &[v1::CacheBehavior],
-    origins: &[Option<Origin>],
-    origin_ids: &[&str],
+    targets: &Targets<'_>,
     resources: &Resources,
     c: &mut Checker<'_>,
 ) -> Option<Vec<(PathPattern, CacheBehavior)>> {
@@ -182,7 +183,7 @@ fn check_behaviors(
             }
             Ok(_) => {}
         }
-        let behavior = check_behavior(behavior, origins, origin_ids, resources, &mut c);
+        let behavior = check_behavior(behavior, targets, resources, &mut c);
         behaviors.push(pattern.ok().zip(behavior));
     }
     behaviors.into_iter().collect()
@@ -190,14 +191,16 @@ fn check_behaviors(
 
 fn check_behavior(
     wire: &v1::CacheBehavior,
-    origins: &[Option<Origin>],
-    origin_ids: &[&str],
+    targets: &Targets<'_>,
     resources: &Resources,
     c: &mut Checker<'_>,
 ) -> Option<CacheBehavior> {
-    let behavior = cache_behavior::check(wire, origin_ids, resources, c)?;
-    let target = origins.get(behavior.origin_index)?.as_ref();
-    if let Some(OriginKind::S3(s3)) = target.map(|o| &o.kind) {
+    let behavior = cache_behavior::check(wire, targets.ids, resources, c)?;
+    let buckets = targets.origins_of(behavior.target).filter_map(|origin| match &origin.kind {
+        OriginKind::S3(s3) => Some(s3),
+        OriginKind::Custom(_) => None,
+    });
+    if let Some(s3) = buckets.max_by_key(|s3| s3.signed) {
         // What is in the key is forwarded; S3 answers only to its own Host, and a signature is an Authorization header.
         for header in &behavior.cache_policy.headers {
             let conflict = *header == header::HOST || (s3.signed && *header == header::AUTHORIZATION);
@@ -211,6 +214,24 @@ fn check_behavior(
         }
     }
     Some(behavior)
+}
+
+/// What behaviors can refer to. What does not check out is missing in its place.
+struct Targets<'w> {
+    origins: &'w [Option<Origin>],
+    groups: &'w [Option<OriginGroup>],
+    ids: (&'w [&'w str], &'w [&'w str]),
+}
+
+impl Targets<'_> {
+    fn origins_of(&self, target: Target) -> impl Iterator<Item = &Origin> {
+        let (one, group) = match target {
+            Target::Origin(index) => (Some(index), None),
+            Target::Group(index) => (None, self.groups.get(index).and_then(Option::as_ref)),
+        };
+        let members = group.into_iter().flat_map(|group| group.members.iter().copied());
+        one.into_iter().chain(members).filter_map(|index| self.origins.get(index)?.as_ref())
+    }
 }
 
 #[cfg(test)]

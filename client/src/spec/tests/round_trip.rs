@@ -135,8 +135,18 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
         },
     );
     let behaviors = (option::of(behavior()), vec(behavior(), 0..3));
-    let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), vec(error, 0..3))
-        .prop_map(|(origins, (default, others), debug, errors)| (origins, default, others, debug, errors));
+    let group = (text(), vec(text(), 0..3), vec(any::<u32>(), 0..3)).prop_map(
+        |(id, member_origin_ids, failover_status_codes)| OriginGroupSpec {
+            id,
+            member_origin_ids,
+            failover_status_codes,
+        },
+    );
+    let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), vec(error, 0..3), vec(group, 0..3)).prop_map(
+        |(origins, (default, others), debug, errors, groups)| {
+            (origins, default, others, debug, errors, groups)
+        },
+    );
     (text(), text(), any::<bool>(), vec(text(), 0..3), text(), parts).prop_map(
         |(caller_reference, comment, enabled, aliases, default_root_object, parts)| DistributionSpec {
             caller_reference,
@@ -149,6 +159,7 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
             cache_behaviors: parts.2,
             debug_headers: parts.3,
             custom_error_responses: parts.4,
+            origin_groups: parts.5,
         },
     )
 }

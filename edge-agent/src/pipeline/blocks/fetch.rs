@@ -212,7 +212,7 @@ impl Worker {
         outgoing.headers.extend(ranged::exactly(&wanted).map(|range| (header::RANGE, range)));
         self.metrics.origin_fetches.add(1);
         let (asked, began) = (self.clock.now(), self.cache.invalidations.epoch());
-        let fetched = self.origins.fetch(&source.behavior.origin, &mut outgoing).await;
+        let fetched = self.fetch_from(&source.behavior, &mut outgoing).await;
         let now = self.clock.now();
         let (response, under_way) = match fetched {
             Ok(fetched) => fetched,
