@@ -92,14 +92,46 @@ fn every_requirement_names_a_test_that_exists_or_says_why_not() {
     let all = counted.values().fold(Totals::default(), sum);
     counted.insert("all", all);
     assert_eq!(told, counted, "the totals at the top of docs/conformance.md are not those of its tables");
+    problems.extend(missing_tests(&document, ""));
+    assert!(problems.is_empty(), "docs/conformance.md:\n{}", problems.join("\n"));
+}
+
+/// The tests that a document names and that are not there. Its paths are relative to `folder`, below this package.
+fn missing_tests(document: &str, folder: &str) -> Vec<String> {
     let mut sources: BTreeMap<String, String> = BTreeMap::new();
-    for (path, name) in tests_named(&document) {
-        let source = sources.entry(path.clone()).or_insert_with(|| file(&path));
+    let mut missing = Vec::new();
+    for (path, name) in tests_named(document) {
+        let source = sources.entry(path.clone()).or_insert_with(|| file(&format!("{folder}{path}")));
         if !has_test(source, name) {
-            problems.push(format!("there is no test {name} in {path}"));
+            missing.push(format!("there is no test {name} in {path}"));
         }
     }
-    assert!(problems.is_empty(), "docs/conformance.md:\n{}", problems.join("\n"));
+    missing
+}
+
+#[test]
+fn every_capability_of_cloudfronts_has_its_row_and_what_is_done_names_its_tests() {
+    let document = file("../docs/cloudfront-compatibility.md");
+    let mut problems = missing_tests(&document, "../");
+    let rows: Vec<Vec<&str>> =
+        document.lines().filter_map(cells).filter(|cells| cells[0].parse::<usize>().is_ok()).collect();
+    for (i, cells) in rows.iter().enumerate() {
+        match cells[..] {
+            [number, _, state, evidence] => {
+                let done = matches!(state, "exactly" | "differs");
+                if number != (i + 1).to_string() || !(done || state == "no") {
+                    problems.push(format!("row {number}, state {state:?}"));
+                }
+                if evidence.is_empty() || done == tests_named(evidence).is_empty() {
+                    problems
+                        .push(format!("row {number} names no test for what is done, or one for what is not"));
+                }
+            }
+            _ => problems.push(format!("not four cells: {cells:?}")),
+        }
+    }
+    assert_eq!(rows.len(), 56);
+    assert!(problems.is_empty(), "docs/cloudfront-compatibility.md:\n{}", problems.join("\n"));
 }
 
 #[test]
