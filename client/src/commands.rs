@@ -6,6 +6,7 @@ mod dev;
 mod distribution;
 mod edge;
 mod explain;
+mod lint;
 mod policy;
 mod source;
 mod version;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     OriginRequestPolicy(policy::OriginRequestPolicyArgs),
     Edge(edge::Args),
     Explain(explain::Args),
+    Lint(lint::Args),
     Version(version::Args),
     Completions(completions::Args),
     #[cfg(feature = "dev")]
@@ -50,6 +52,7 @@ impl Command {
             }
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
+            Self::Lint(args) => context.block_on(async |session| lint::run(&args, session).await),
             Self::Version(args) => version::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
             #[cfg(feature = "dev")]

@@ -18,5 +18,7 @@ pub mod client;
 pub mod error;
 pub mod spec;
 
+/// The checked model, by which control plane and edges understand what is sent; here to look at a config before it is.
+pub use headland_proto::model;
 /// Wire types, as the client's methods take and return them.
 pub use headland_proto::v1;

@@ -8,6 +8,7 @@ pub mod distribution;
 pub mod error_responses;
 pub mod explain;
 pub mod host_name;
+pub mod lint;
 pub mod managed;
 pub mod origin;
 pub mod origin_group;

@@ -169,7 +169,7 @@ pub fn forwards_host(rules: &CacheBehavior, origin: &Origin) -> bool {
 pub(crate) const HEADLAND_DEBUG: HeaderName = HeaderName::from_static("headland-debug");
 
 /// Headers that ask for less than the whole object.
-const SELECTING: [HeaderName; 6] = [
+pub(crate) const SELECTING: [HeaderName; 6] = [
     header::RANGE,
     header::IF_RANGE,
     header::IF_MATCH,

@@ -4,24 +4,19 @@
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use headland_proto::model::ErrorResponses;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, Version, header, uri::PathAndQuery,
+};
 
 use super::{Answer, Worker, errand::Sent};
-use crate::viewer::{body::ViewerBody, connection::ConnectionState, error_page, request};
+use crate::{
+    origin::request::SELECTING,
+    viewer::{body::ViewerBody, connection::ConnectionState, error_page, request},
+};
 
-/// What of a request may be true of an error page too: not the body, nor which part or version of the object is wanted.
-const NOT_FOR_THE_PAGE: [header::HeaderName; 10] = [
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::CONTENT_ENCODING,
-    header::EXPECT,
-    header::RANGE,
-    header::IF_RANGE,
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_UNMODIFIED_SINCE,
-];
+/// What is said of a request's body. A page is asked for without one, and as a whole.
+const OF_THE_BODY: [HeaderName; 4] =
+    [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING, header::EXPECT];
 
 /// What is needed to ask for a page should a request end in an error.
 pub(super) struct Rescue {
@@ -50,7 +45,7 @@ impl Worker {
         let host = request::admit(request).ok()?.host;
         let distribution = table.distribution(&host).filter(|d| d.enabled && d.errors.have_pages())?;
         let mut headers = request.headers().clone();
-        NOT_FOR_THE_PAGE.iter().for_each(|name| _ = headers.remove(name));
+        OF_THE_BODY.iter().chain(&SELECTING).for_each(|name| _ = headers.remove(name));
         Some(Rescue {
             worker: Rc::clone(self),
             errors: Arc::clone(&distribution.errors),

@@ -9,7 +9,7 @@ use headland::{
 };
 
 use super::{flags, show, wait};
-use crate::commands::{Session, source};
+use crate::commands::{Session, lint, source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +58,7 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Err
         None => e.map_violations(flags::in_flags),
     })?;
     session.output.say(&format!("created {} at {}", created.id, created.domain_name));
+    lint::warn(&created, session).await;
     match wait::after_change(&args.wait, &created, session).await {
         Ok(distribution) => show::print(&distribution, session),
         // It was created all the same: whoever reads stdout needs its id.

@@ -9,7 +9,7 @@ use headland::{
 };
 
 use super::{flags, show, wait};
-use crate::commands::{Session, source};
+use crate::commands::{Session, lint, source};
 
 /// How often a change by flags is made again on what somebody else changed meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
@@ -55,6 +55,7 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Err
         }
     };
     session.output.say(&format!("updated {} to revision {}", updated.id, updated.revision));
+    lint::warn(&updated, session).await;
     match wait::after_change(&args.wait, &updated, session).await {
         Ok(distribution) => show::print(&distribution, session),
         Err(error) => show::print(&updated, session).and(Err(error)),

@@ -92,3 +92,33 @@ async fn a_change_of_a_policy_is_obeyed_by_the_edges() {
     let after = control_plane.json(&format!("distribution get {}", distribution.id)).await;
     assert_eq!(after["status"]["state"], "Deployed", "it has not changed itself");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traps_are_found_before_and_told_after_a_distribution_is_created() {
+    let bench = Bench::start().await;
+    let created = bench
+        .headland_with_stdin("cache-policy create -f - -o json", "name: p\ncookies: {mode: all}\n")
+        .await;
+    let id = created.ok().field("id");
+    let text = format!(
+        "origins: [{{id: o, custom: {{domain_name: o.example.com}}}}]\n\
+         default_cache_behavior: {{target_origin_id: o, cache_policy_id: {OPTIMIZED}}}\n\
+         cache_behaviors:\n  - path_pattern: '*.css'\n    target_origin_id: o\n    cache_policy_id: {id}\n"
+    );
+    let file = bench.file("site.yaml", &text);
+    let found = bench.headland(&format!("lint -f {} -o json", file.display())).await;
+    assert_eq!(found.code, Some(2), "{found:#?}");
+    let warnings = found.json();
+    assert_eq!(warnings[0]["field"], "cache_behaviors[0].cache_policy", "{warnings}");
+    assert!(warnings[0]["place"].as_str().is_some_and(|place| place.contains("site.yaml:4")), "{warnings}");
+    let created = bench.headland(&format!("distribution create -f {}", file.display())).await.ok();
+    assert!(created.stderr.contains("warning: cache_behaviors[0].cache_policy: "), "{created:#?}");
+    let clean = bench.file("clean.yaml", &text.replace("*.css", "api/*"));
+    assert_eq!(
+        bench.headland(&format!("lint -f {} -o json", clean.display())).await.ok().json(),
+        serde_json::json!([])
+    );
+    let wrong = bench.file("wrong.yaml", &text.replace("target_origin_id: o\n", "target_origin_id: x\n"));
+    let wrong = bench.headland(&format!("lint -f {}", wrong.display())).await;
+    wrong.failed(2, "invalid-argument").says(&["wrong.yaml:5:", "target_origin_id"]);
+}
