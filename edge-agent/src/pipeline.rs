@@ -13,6 +13,7 @@
 
 mod answer;
 mod blocks;
+pub mod compress;
 pub(crate) mod consider;
 mod debug;
 mod direct;
@@ -46,6 +47,7 @@ use tokio::runtime::Handle;
 
 pub(crate) use self::{answer::Answer, quick::Quick};
 use self::{
+    compress::Compressors,
     consider::{Act, Decision, Grounds, Road},
     debug::{Course, Debug},
     errand::{Asking, Errand, Way},
@@ -66,6 +68,7 @@ use crate::{
     },
     routing::Routing,
     viewer::{
+        accept_encoding,
         body::ViewerBody,
         cache_status::{CacheResult, Forward, Handling},
         connection::{Busy, ConnectionState},
@@ -98,6 +101,8 @@ pub struct Shared {
     pub tls: Arc<rustls::ClientConfig>,
     /// Who this edge is, to origins.
     pub identity: Identity,
+    /// Who compresses bodies.
+    compressors: Compressors,
     /// Where work goes that must not hold up viewers.
     pub background: Handle,
 }
@@ -125,6 +130,7 @@ impl Shared {
             credentials: CredentialsStore::new(background.clone()),
             tls: origin_http::tls_config(),
             identity,
+            compressors: Compressors::new(workers, background.clone()),
             background,
         }
     }
@@ -141,6 +147,7 @@ pub struct Worker {
     metrics: Arc<WorkerMetrics>,
     origins: Origins,
     identity: Identity,
+    compressors: Compressors,
     background: Handle,
     ids: RequestIds,
     key: RefCell<Vec<u8>>,
@@ -168,6 +175,7 @@ impl Worker {
             metrics: shared.metrics.worker(index),
             origins: Origins::new(Arc::clone(&shared.tls), shared.credentials.clone()),
             identity: shared.identity.clone(),
+            compressors: shared.compressors.clone(),
             background: shared.background.clone(),
             ids: RequestIds::new(),
             key: RefCell::default(),
@@ -402,6 +410,7 @@ impl Worker {
             version: request.version(),
             address,
             headers: request.headers(),
+            codings: accept_encoding::of(policy.codings, request),
         };
         let mut headers =
             origin_request::headers(purpose, policy, viewer, cookies.as_deref(), &self.identity);

@@ -4,6 +4,7 @@
 
 pub mod cache_behavior;
 pub mod cache_policy;
+pub mod coding;
 pub mod distribution;
 pub mod explain;
 pub mod host_name;
@@ -13,6 +14,7 @@ pub mod violation;
 
 pub use cache_behavior::{CacheBehavior, MethodSet};
 pub use cache_policy::{CachePolicy, NameSelection, Semantics, TtlBounds};
+pub use coding::{Coding, Codings};
 pub use distribution::DistributionConfig;
 pub use explain::Question;
 pub use host_name::{HostName, HostPattern};

@@ -26,7 +26,7 @@ pub struct CacheBehaviorSpec {
     /// How long objects are kept and what tells them apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_policy: Option<CachePolicySpec>,
-    /// Compression by the edge.
+    /// Compression by the edge, in the codings that the cache policy enables.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compress: bool,
 }

@@ -332,6 +332,7 @@ impl Worker {
             began: self.cache.invalidations.epoch(),
             breaker,
             probe,
+            debug: asking.debug.clone(),
         })
     }
 

@@ -14,6 +14,8 @@ pub struct CacheBehavior {
     pub allowed_methods: MethodSet,
     /// How responses are cached.
     pub cache_policy: CachePolicy,
+    /// Whether the edge compresses what the origin sends as it is.
+    pub compress: bool,
 }
 
 /// One of the three sets of methods a behavior can allow (CloudFront guide, "Allowed HTTP methods").
@@ -86,9 +88,13 @@ pub(super) fn check(
         c.field("cached_methods")
             .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
     }
-    c.field("compress").ensure(!wire.compress, || "is not supported in this version; set it to false".into());
     let cache_policy = cache_policy::check(wire.cache_policy.as_ref(), &mut c.field("cache_policy"));
-    Some(CacheBehavior { origin_index: origin_index?, allowed_methods, cache_policy })
+    Some(CacheBehavior {
+        origin_index: origin_index?,
+        allowed_methods,
+        cache_policy,
+        compress: wire.compress,
+    })
 }
 
 fn check_viewer_protocol(wire: i32, c: &mut Checker<'_>) {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::violation::Checker;
+use super::{
+    coding::{Coding, Codings},
+    violation::Checker,
+};
 use crate::{
     limits::{KEY_NAMES_CHARS_MAX, KEY_NAMES_MAX, TTL_MAX},
     v1,
@@ -74,6 +77,8 @@ pub struct CachePolicy {
     pub cookies: NameSelection,
     /// Query parameters in the cache key.
     pub query_strings: NameSelection,
+    /// Content codings that tell objects apart, where viewers accept them.
+    pub codings: Codings,
 }
 
 /// Request headers that cannot tell objects apart: they describe the connection, the credentials of the cache's own
@@ -125,6 +130,14 @@ pub(super) fn check(wire: Option<&v1::CachePolicy>, c: &mut Checker<'_>) -> Cach
         headers: check_headers(wire, &mut c.field("headers")),
         cookies: check_names(wire.cookies.as_ref(), NameSelection::None, &mut c.field("cookies")),
         query_strings: check_names(wire.query_strings.as_ref(), query_default, &mut c.field("query_strings")),
+        codings: [
+            (wire.accept_encoding_brotli, Coding::Brotli),
+            (wire.accept_encoding_zstd, Coding::Zstd),
+            (wire.accept_encoding_gzip, Coding::Gzip),
+        ]
+        .into_iter()
+        .filter_map(|(is_enabled, coding)| is_enabled.then_some(coding))
+        .collect(),
     };
     let names = [wire.cookies.as_ref(), wire.query_strings.as_ref()];
     let chars = policy.headers.iter().map(|h| h.as_str().len()).sum::<usize>()

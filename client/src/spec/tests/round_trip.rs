@@ -84,8 +84,8 @@ fn policy() -> impl Strategy<Value = CachePolicySpec> {
     let semantics = option::of(proptest::sample::select(vec![Semantics::Cloudfront, Semantics::Rfc9111]));
     let headers = option::of(vec(text(), 0..3).prop_map(|names| HeaderSelection { names }));
     let ttl = (duration(), duration(), duration());
-    (semantics, ttl, headers, names(), names()).prop_map(
-        |(semantics, ttl, headers, cookies, query_strings)| CachePolicySpec {
+    (semantics, ttl, headers, names(), names(), any::<[bool; 3]>()).prop_map(
+        |(semantics, ttl, headers, cookies, query_strings, codings)| CachePolicySpec {
             semantics,
             min_ttl: ttl.0,
             default_ttl: ttl.1,
@@ -93,6 +93,9 @@ fn policy() -> impl Strategy<Value = CachePolicySpec> {
             headers,
             cookies,
             query_strings,
+            accept_encoding_gzip: codings[0],
+            accept_encoding_brotli: codings[1],
+            accept_encoding_zstd: codings[2],
         },
     )
 }

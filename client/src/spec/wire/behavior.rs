@@ -70,6 +70,9 @@ impl From<&CachePolicySpec> for v1::CachePolicy {
             headers: spec.headers.as_ref().map(|h| v1::HeaderSelection { names: h.names.clone() }),
             cookies: spec.cookies.as_ref().map(Into::into),
             query_strings: spec.query_strings.as_ref().map(Into::into),
+            accept_encoding_gzip: spec.accept_encoding_gzip,
+            accept_encoding_brotli: spec.accept_encoding_brotli,
+            accept_encoding_zstd: spec.accept_encoding_zstd,
         }
     }
 }
@@ -92,6 +95,9 @@ impl TryFrom<&v1::CachePolicy> for CachePolicySpec {
             headers: wire.headers.as_ref().map(|h| HeaderSelection { names: h.names.clone() }),
             cookies: optional("cookies", wire.cookies.as_ref())?,
             query_strings: optional("query_strings", wire.query_strings.as_ref())?,
+            accept_encoding_gzip: wire.accept_encoding_gzip,
+            accept_encoding_brotli: wire.accept_encoding_brotli,
+            accept_encoding_zstd: wire.accept_encoding_zstd,
         })
     }
 }

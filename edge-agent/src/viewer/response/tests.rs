@@ -40,6 +40,7 @@ fn policy() -> CachePolicy {
         headers: vec![],
         cookies: NameSelection::None,
         query_strings: NameSelection::None,
+        codings: headland_proto::model::Codings::default(),
     }
 }
 
