@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use headland_proto::model::{CachePolicy, NameSelection, Semantics, TtlBounds};
+use headland_proto::model::{CachePolicy, Codings, NameSelection, Semantics, TtlBounds};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::{
@@ -47,6 +47,7 @@ pub fn policy() -> CachePolicy {
         headers: Vec::new(),
         cookies: NameSelection::None,
         query_strings: NameSelection::None,
+        codings: Codings::default(),
     }
 }
 
@@ -63,7 +64,8 @@ pub fn key_writer(policy: &CachePolicy) -> impl Fn(&mut Vec<u8>, &str, Option<&s
     let distribution = "EABCDEFGHIJKLM".parse().unwrap_or_else(|_| unreachable!("it is an id"));
     move |out, path, query, headers| {
         let query = key::select_query(query, &policy.query_strings);
-        key::write(out, &distribution, policy, path, query.as_deref(), "cdn.test", headers);
+        let request = key::Selecting { headers, codings: Codings::default() };
+        key::write(out, &distribution, policy, path, query.as_deref(), "cdn.test", request);
     }
 }
 
@@ -126,7 +128,8 @@ impl QuickWorker {
         let Some(distribution) = table.distribution(host) else { return false };
         let policy = &distribution.behavior(path).rules.cache_policy;
         let (now, mut key) = (self.shared.clock.now(), Vec::new());
-        key::write(&mut key, &distribution.id, policy, path, None, host, &HeaderMap::new());
+        let request = key::Selecting { headers: &HeaderMap::new(), codings: Codings::default() };
+        key::write(&mut key, &distribution.id, policy, path, None, host, request);
         self.shared.cache.insert(key.into(), object(policy, headers, body, now), now);
         true
     }

@@ -5,9 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use headland_proto::v1;
+use headland_proto::{model::Coding, v1};
 
-use crate::{cache::storability::Reason, viewer::cache_status::CacheResult};
+use crate::{
+    cache::storability::Reason, pipeline::compress::NotCompressed, viewer::cache_status::CacheResult,
+};
 
 /// A counter with one writer. Reading it from elsewhere is always safe; the sum may lag by a moment.
 #[derive(Debug, Default)]
@@ -32,6 +34,10 @@ pub(crate) struct WorkerMetrics {
     pub(crate) results: [Counter; CacheResult::COUNT],
     /// By [`Reason::index`].
     pub(crate) not_stored: [Counter; Reason::ALL.len()],
+    /// By [`Coding`], in the order of [`Coding::ALL`].
+    pub(crate) compressed: [Counter; Coding::ALL.len()],
+    /// By [`NotCompressed::index`].
+    pub(crate) not_compressed: [Counter; NotCompressed::ALL.len()],
     pub(crate) collapsed: Counter,
     pub(crate) invalidations: Counter,
     pub(crate) requests: Counter,
@@ -81,6 +87,18 @@ impl Metrics {
     /// How many responses were not stored for each reason.
     pub fn not_stored(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Reason::ALL.into_iter().map(|reason| (reason.as_str(), self.sum(|w| &w.not_stored[reason.index()])))
+    }
+
+    /// How many responses were compressed in each coding.
+    pub fn compressed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Coding::ALL.into_iter().map(|coding| (coding.token(), self.sum(|w| &w.compressed[coding as usize])))
+    }
+
+    /// How many responses were not compressed for each reason, where behaviors ask for it.
+    pub fn not_compressed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        NotCompressed::ALL
+            .into_iter()
+            .map(|reason| (reason.as_str(), self.sum(|w| &w.not_compressed[reason.index()])))
     }
 
     /// Requests that were answered by the response to another's.

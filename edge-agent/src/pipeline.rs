@@ -13,6 +13,7 @@
 
 mod answer;
 mod blocks;
+pub mod compress;
 pub(crate) mod consider;
 mod custom_error;
 mod debug;
@@ -48,6 +49,7 @@ use tokio::runtime::Handle;
 
 pub(crate) use self::{answer::Answer, quick::Quick};
 use self::{
+    compress::Compressors,
     consider::{Act, Decision, Grounds, Road},
     debug::{Course, Debug},
     errand::{Asking, Errand, Sent, Way},
@@ -68,6 +70,7 @@ use crate::{
     },
     routing::{Routing, compile::Behavior},
     viewer::{
+        accept_encoding,
         body::ViewerBody,
         cache_status::{CacheResult, Forward, Handling},
         connection::{Busy, ConnectionState},
@@ -100,6 +103,8 @@ pub struct Shared {
     pub tls: Arc<rustls::ClientConfig>,
     /// Who this edge is, to origins.
     pub identity: Identity,
+    /// Who compresses bodies.
+    compressors: Compressors,
     /// Where work goes that must not hold up viewers.
     pub background: Handle,
 }
@@ -127,6 +132,7 @@ impl Shared {
             credentials: CredentialsStore::new(background.clone()),
             tls: origin_http::tls_config(),
             identity,
+            compressors: Compressors::new(workers, background.clone()),
             background,
         }
     }
@@ -143,6 +149,7 @@ pub struct Worker {
     metrics: Arc<WorkerMetrics>,
     origins: Origins,
     identity: Identity,
+    compressors: Compressors,
     background: Handle,
     ids: RequestIds,
     key: RefCell<Vec<u8>>,
@@ -170,6 +177,7 @@ impl Worker {
             metrics: shared.metrics.worker(index),
             origins: Origins::new(Arc::clone(&shared.tls), shared.credentials.clone()),
             identity: shared.identity.clone(),
+            compressors: shared.compressors.clone(),
             background: shared.background.clone(),
             ids: RequestIds::new(),
             key: RefCell::default(),
@@ -416,6 +424,7 @@ impl Worker {
             version: request.version(),
             address,
             headers: request.headers(),
+            codings: accept_encoding::of(rules.cache_policy.codings, request),
         };
         let mut headers = origin_request::headers(purpose, rules, viewer, cookies.as_deref(), &self.identity);
         if let MaxForwards::Forward(forwards) = max_forwards::decide(request.method(), request.headers()) {

@@ -3,6 +3,7 @@
 //! `listener` runs the workers, `connection` keeps each connection's time, `http1` speaks HTTP/1.1, `request` admits, `response`, `conditional`, `range` and
 //! `multipart` make heads, `alphabet` checks texts, `cache_status` says what the cache did, `body` sends, `error_page` explains.
 
+pub mod accept_encoding;
 mod alphabet;
 pub mod body;
 pub mod cache_status;

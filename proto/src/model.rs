@@ -4,6 +4,7 @@
 
 pub mod cache_behavior;
 pub mod cache_policy;
+pub mod coding;
 pub mod distribution;
 pub mod error_responses;
 pub mod explain;
@@ -20,6 +21,7 @@ pub mod violation;
 
 pub use cache_behavior::{CacheBehavior, MethodSet, Target};
 pub use cache_policy::{CachePolicy, Semantics, TtlBounds};
+pub use coding::{Coding, Codings};
 pub use distribution::DistributionConfig;
 pub use error_responses::{ErrorPage, ErrorResponses};
 pub use explain::Question;

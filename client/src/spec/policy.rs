@@ -35,6 +35,15 @@ pub struct CachePolicySpec {
     /// Query parameters in the cache key. Default none, with rfc9111 semantics all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_strings: Option<NameSelection>,
+    /// Whether gzip tells objects apart, where viewers accept it, and may be compressed with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accept_encoding_gzip: bool,
+    /// The same of brotli.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accept_encoding_brotli: bool,
+    /// The same of zstd.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accept_encoding_zstd: bool,
 }
 
 /// Whose rules decide what may be stored and for how long.

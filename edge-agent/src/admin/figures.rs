@@ -48,6 +48,10 @@ impl Figures {
         out.counter("quick_hits", help, metrics.quick_hits())?;
         let help = "Responses of origins that were not stored, by the reason";
         out.counters("not_stored", help, "reason", metrics.not_stored())?;
+        let help = "Responses of origins that were compressed, by the coding";
+        out.counters("compressed", help, "coding", metrics.compressed())?;
+        let help = "Responses of origins that were not compressed where that was wished, by the reason";
+        out.counters("not_compressed", help, "reason", metrics.not_compressed())?;
         let help = "Requests answered by the response to another request";
         out.counter("collapsed_requests", help, metrics.collapsed())?;
         let help = "URIs and groups invalidated by unsafe requests";

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     fields::Fields,
-    object::{Head, Unpacked},
+    object::{Compressed, Head, Unpacked},
     revalidation,
 };
 use crate::clock::Timestamp;
@@ -91,7 +91,8 @@ pub fn head_of_block(object: &Head, bytes: u64, now: Timestamp) -> Head {
     terms.kept_until = now.after(KEPT_FOR);
     let (timing, date, began) = (object.timing(), object.date(), object.began());
     let (vary, groups, blocks) = (None, Box::default(), None);
-    Unpacked { status: StatusCode::OK, headers, timing, date, terms, vary, groups, began, blocks }.pack()
+    let (status, compressed) = (StatusCode::OK, Compressed::No);
+    Unpacked { status, headers, timing, date, terms, vary, groups, began, blocks, compressed }.pack()
 }
 
 /// Where a position of an object is.

@@ -278,6 +278,15 @@ impl<'a> Element<'a> {
     }
 }
 
+/// Whether a message's Cache-Control says `no-transform`, to whomever passes it on (RFC 9110 section 7.7).
+#[must_use]
+pub fn forbids_transformation(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::CACHE_CONTROL).iter();
+    lines
+        .flat_map(|line| elements(line.as_bytes()))
+        .any(|element| element.name.eq_ignore_ascii_case(b"no-transform"))
+}
+
 /// The elements of a comma-separated list. Commas inside quotes do not separate; a quote that is never closed quotes nothing, so that a
 /// directive behind it still counts.
 fn elements(text: &[u8]) -> impl Iterator<Item = Element<'_>> {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use headland_proto::{
     id::DistributionId,
-    model::{CacheBehavior, CachePolicy, NameSelection},
+    model::{CacheBehavior, CachePolicy, Codings, NameSelection},
 };
 use http::{HeaderMap, header};
 
@@ -22,9 +22,10 @@ pub fn write(
     path: &str,
     forwarded_query: Option<&str>,
     host: &str,
-    headers: &HeaderMap,
+    Selecting { headers, codings }: Selecting<'_>,
 ) -> UriPart {
     let uri = write_uri(out, distribution, policy, path, forwarded_query, host);
+    write_codings(out, codings);
     for name in policy.headers.iter().filter(|name| **name != header::HOST) {
         for value in headers.get_all(name) {
             part(out, b'n', name.as_str().as_bytes());
@@ -35,6 +36,22 @@ pub fn write(
         part(out, b'c', cookies.as_bytes());
     }
     uri
+}
+
+/// What of a request may be in its key beside the URI.
+#[derive(Debug, Clone, Copy)]
+pub struct Selecting<'r> {
+    /// Its headers.
+    pub headers: &'r HeaderMap,
+    /// The content codings that it accepts, of those that the policy enables.
+    pub codings: Codings,
+}
+
+/// Appends the part of a key that stands for the content codings that are accepted. There is none if none is.
+pub fn write_codings(out: &mut Vec<u8>, codings: Codings) {
+    if !codings.is_empty() {
+        part(out, b'e', codings.list().as_bytes());
+    }
 }
 
 /// Appends the part of a key that stands for the URI alone.
@@ -158,7 +175,7 @@ fn cookie_name(pair: &str) -> &str {
 mod tests {
     use std::time::Duration;
 
-    use headland_proto::model::{Semantics, TtlBounds};
+    use headland_proto::model::{Coding, Semantics, TtlBounds};
     use http::HeaderName;
     use proptest::prelude::*;
 
@@ -171,6 +188,7 @@ mod tests {
             headers: headers.iter().map(|h| HeaderName::from_static(h)).collect(),
             cookies,
             query_strings: NameSelection::All,
+            codings: Coding::ALL.into_iter().collect(),
         }
     }
 
@@ -191,9 +209,13 @@ mod tests {
             path,
             query,
             "cdn.test",
-            &headers(pairs),
+            selecting(&headers(pairs)),
         );
         out
+    }
+
+    fn selecting(headers: &HeaderMap) -> Selecting<'_> {
+        Selecting { headers, codings: Codings::default() }
     }
 
     #[test]
@@ -228,7 +250,7 @@ mod tests {
                 "/a",
                 None,
                 host,
-                &headers(&[("host", field)]),
+                selecting(&headers(&[("host", field)])),
             );
             out
         };
@@ -246,6 +268,22 @@ mod tests {
     }
 
     #[test]
+    fn each_set_of_accepted_codings_is_a_key_of_its_own() {
+        let p = policy(&["x-a"], NameSelection::All);
+        let of = |codings: &[Coding]| {
+            let (mut out, codings) = (Vec::new(), codings.iter().copied().collect());
+            let id = "EABCDEFGHIJKLM".parse().expect("id");
+            let request = Selecting { headers: &HeaderMap::new(), codings };
+            let uri = write(&mut out, &id, &p, "/a", None, "cdn.test", request);
+            (uri.uri(&out).to_vec(), out)
+        };
+        let (none, gzip, both) = (of(&[]), of(&[Coding::Gzip]), of(&[Coding::Gzip, Coding::Brotli]));
+        assert!(none.1 != gzip.1 && gzip.1 != both.1 && none.1 != both.1);
+        // What has to be invalidated is the same.
+        assert!(none.0 == gzip.0 && gzip.0 == both.0 && none.0 == none.1);
+    }
+
+    #[test]
     fn two_distributions_never_share_a_key() {
         let p = policy(&[], NameSelection::None);
         let mut other = Vec::new();
@@ -256,7 +294,7 @@ mod tests {
             "/a",
             None,
             "cdn.test",
-            &HeaderMap::new(),
+            selecting(&HeaderMap::new()),
         );
         assert_ne!(other, key(&p, "/a", None, &[]));
     }
@@ -283,6 +321,7 @@ mod tests {
             |also: Option<(NameSelection, NameSelection)>, query: Option<&str>, cookie: Option<&str>| {
                 let cache_policy = CachePolicy { query_strings: only("v"), ..policy(&[], only("lang")) };
                 let rules = CacheBehavior {
+                    compress: false,
                     target: headland_proto::model::Target::Origin(0),
                     allowed_methods: MethodSet::GetHead,
                     cache_policy: std::sync::Arc::new(cache_policy),

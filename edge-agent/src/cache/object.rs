@@ -17,7 +17,7 @@ use self::{
 };
 pub use self::{
     arena::Arena,
-    head::{Head, Unpacked},
+    head::{Compressed, Head, Unpacked},
 };
 
 /// Bodies up to this size are plain memory of the object itself, without the counters that a piece handed out by itself needs.

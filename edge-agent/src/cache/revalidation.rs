@@ -2,7 +2,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::{fields::Fields, freshness, object::Head};
+use super::{
+    fields::Fields,
+    freshness,
+    object::{Compressed, Head},
+};
 use crate::{clock::Timestamp, end_to_end};
 
 /// Entity tags that one request asks about; of more variants the rest is not asked about.
@@ -23,14 +27,14 @@ const NOT_UPDATED: [HeaderName; 6] = [
     HeaderName::from_static("x-headland-id"),
 ];
 
-/// The preconditions that ask whether any of these stored responses is still good (section 4.3.1): every entity tag, and the
+/// The preconditions that ask whether any of these stored responses is still good (section 4.3.1): every entity tag as the origin knows it, and the
 /// Last-Modified if there is but one response. Empty if they have no validators. The first ones go first, should there be too many.
 #[must_use]
 pub fn conditions(stored: &[&Head]) -> HeaderMap {
     let mut out = HeaderMap::new();
     let mut tags: Vec<&[u8]> = Vec::new();
     let mut list: Vec<u8> = Vec::new();
-    for tag in stored.iter().filter_map(|head| head.first(&header::ETAG)) {
+    for tag in stored.iter().filter_map(|head| head.origin_tag()) {
         let fits = tags.len() < TAGS_MAX && list.len() + tag.len() + 2 <= TAGS_BYTES_MAX;
         if !fits || tag.is_empty() || tags.contains(&tag) {
             continue;
@@ -83,7 +87,7 @@ pub fn choose(not_modified: &HeaderMap, stored: &[&Head]) -> Option<usize> {
     }
     let strong_date = modified.filter(|&m| freshness::date(not_modified).is_some_and(|d| is_strong(m, d)));
     let is_meant = |head: &Head| {
-        let stored_tag = head.first(&header::ETAG);
+        let stored_tag = head.origin_tag();
         let same_date = |modified: Option<Timestamp>| {
             modified.is_some() && moment(head, &header::LAST_MODIFIED) == modified
         };
@@ -137,14 +141,18 @@ pub fn by_head(stored: &Head, status: StatusCode, head_response: &HeaderMap) -> 
     if status != StatusCode::OK {
         return ByHead::Nothing;
     }
-    let same =
-        |name: HeaderName| head_response.first(&name).is_none_or(|value| stored.first(&name) == Some(value));
+    let same = |name: HeaderName, stored: Option<&[u8]>| {
+        head_response.first(&name).is_none_or(|value| stored == Some(value))
+    };
+    // What the origin says is of the bytes that it has, which may not be those that are stored.
+    let is_compressed = stored.compressed() != Compressed::No;
     let same_length = head_response.get(header::CONTENT_LENGTH).is_none_or(|value| {
         let length = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
         length.is_some() && length == stored.content_length()
     });
-    let unchanged = stored.status() == StatusCode::OK && same_length;
-    if unchanged && same(header::ETAG) && same(header::LAST_MODIFIED) {
+    let unchanged = stored.status() == StatusCode::OK && (same_length || is_compressed);
+    let same_tag = same(header::ETAG, stored.origin_tag());
+    if unchanged && same_tag && same(header::LAST_MODIFIED, stored.first(&header::LAST_MODIFIED)) {
         ByHead::Freshen
     } else {
         ByHead::Invalidate

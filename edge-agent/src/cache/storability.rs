@@ -146,7 +146,10 @@ pub fn decide(
         }
         Semantics::Rfc9111 => {
             rfc9111(&cc, request, response)?;
-            Vary::of(response.headers, request.headers).map_err(|_| Reason::Vary)?
+            let vary = Vary::of(response.headers, request.headers).map_err(|_| Reason::Vary)?;
+            // The origin was sent what is in the key.
+            let by_key = !policy.codings.is_empty();
+            vary.and_then(|vary| if by_key { vary.without(&header::ACCEPT_ENCODING) } else { Some(vary) })
         }
     };
     let received = response.timing.response;

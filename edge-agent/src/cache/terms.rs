@@ -160,7 +160,7 @@ fn cloudfront(
 
 #[cfg(test)]
 mod tests {
-    use headland_proto::model::{NameSelection, TtlBounds};
+    use headland_proto::model::{Codings, NameSelection, TtlBounds};
     use http::{HeaderMap, HeaderValue, header};
 
     use super::*;
@@ -177,6 +177,7 @@ mod tests {
             headers: vec![],
             cookies: NameSelection::None,
             query_strings: NameSelection::All,
+            codings: Codings::default(),
         };
         let mut headers = HeaderMap::new();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_str(cache_control).expect("value"));

@@ -101,6 +101,13 @@ impl Vary {
             .then(|| Self(names.into_iter().map(|name| Field::of(name, request)).collect())))
     }
 
+    /// The same but for a header by which the key tells requests apart already; `None` if that was all.
+    #[must_use]
+    pub fn without(self, name: &HeaderName) -> Option<Self> {
+        let fields: Box<[Field]> = self.0.into_iter().filter(|field| field.name != *name).collect();
+        (!fields.is_empty()).then_some(Self(fields))
+    }
+
     /// The headers that count, each with its value in normal form; `None` is no such header.
     pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, Option<&str>)> {
         self.0.iter().map(|field| (&field.name, field.value.as_deref()))

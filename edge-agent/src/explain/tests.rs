@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use headland_proto::v1::{freshness_sum::LifetimeSource, key_part::Kind};
+use headland_proto::{
+    model::CachePolicy,
+    v1::{freshness_sum::LifetimeSource, key_part::Kind},
+};
 use http::StatusCode;
 
 use super::*;
@@ -19,7 +22,13 @@ use crate::{
     clock::Clock,
     origin::request::Identity,
     routing::Table,
+    viewer::accept_encoding,
 };
+
+fn selecting<'r>(policy: &CachePolicy, headers: &'r HeaderMap) -> key::Selecting<'r> {
+    let codings = accept_encoding::of_headers(policy.codings, http::Version::HTTP_11, headers);
+    key::Selecting { headers, codings }
+}
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
@@ -119,7 +128,7 @@ impl Bench {
         let policy = &distribution.behavior("/a").rules.cache_policy;
         let (request, headers) = (map(request), map(response));
         let mut key = Vec::new();
-        key::write(&mut key, &distribution.id, policy, "/a", None, "cdn.test", &request);
+        key::write(&mut key, &distribution.id, policy, "/a", None, "cdn.test", selecting(policy, &request));
         let now = self.clock.now();
         let status = StatusCode::from_u16(status).expect("status");
         let timing = Timing { request: now, response: now };
@@ -256,7 +265,15 @@ fn key_of(edge: &Bench) -> Vec<u8> {
     let distribution = table.distribution("cdn.test").expect("distribution");
     let policy = &distribution.behavior("/a").rules.cache_policy;
     let mut key = Vec::new();
-    key::write(&mut key, &distribution.id, policy, "/a", None, "cdn.test", &HeaderMap::new());
+    key::write(
+        &mut key,
+        &distribution.id,
+        policy,
+        "/a",
+        None,
+        "cdn.test",
+        selecting(policy, &HeaderMap::new()),
+    );
     key
 }
 

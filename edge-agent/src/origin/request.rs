@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use headland_proto::model::{CacheBehavior, Origin, OriginHeaders, OriginKind, Semantics};
+use headland_proto::model::{CacheBehavior, Codings, Origin, OriginHeaders, OriginKind, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use crate::end_to_end;
@@ -14,7 +14,7 @@ use crate::end_to_end;
 /// Name under which this program is known to origins.
 const USER_AGENT: HeaderValue = HeaderValue::from_static("Headland");
 /// Fields that may be added to those of the viewer's that are sent, Host included.
-const OWN_FIELDS: usize = 5;
+const OWN_FIELDS: usize = 6;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
@@ -38,6 +38,8 @@ pub struct Viewer<'a> {
     pub address: IpAddr,
     /// The headers as they came.
     pub headers: &'a HeaderMap,
+    /// The content codings that it accepts, of those that the policy enables.
+    pub codings: Codings,
 }
 
 /// The names this edge goes by in Via and CDN-Loop.
@@ -138,6 +140,11 @@ pub fn headers(
         out.insert(header::TE, HeaderValue::from_static("trailers"));
         out.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
+    if !policy.codings.is_empty() && matches!(*viewer.method, Method::GET | Method::HEAD) {
+        // As it is in the key (CloudFront guide, "Compressed objects support").
+        let accepted = if viewer.codings.is_empty() { "identity" } else { viewer.codings.list() };
+        out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+    }
     if policy.semantics == Semantics::CloudFront {
         out.entry(header::USER_AGENT).or_insert(USER_AGENT);
     }
@@ -230,7 +237,9 @@ mod tests {
 
     use std::sync::Arc;
 
-    use headland_proto::model::{CachePolicy, MethodSet, NameSelection, OriginRequestPolicy, TtlBounds};
+    use headland_proto::model::{
+        CachePolicy, Coding, MethodSet, NameSelection, OriginRequestPolicy, Target, TtlBounds,
+    };
 
     use super::*;
 
@@ -244,42 +253,58 @@ mod tests {
         check_with(semantics, None, purpose, method, viewer, expected);
     }
 
-    fn check_with(
-        semantics: Semantics,
-        also: Option<OriginHeaders>,
-        purpose: Purpose,
-        method: &Method,
-        viewer: &[(&'static str, &str)],
-        expected: &[(&str, &str)],
-    ) {
-        let policy = CachePolicy {
+    fn rules(cache_policy: CachePolicy, also: Option<OriginHeaders>) -> CacheBehavior {
+        let origin_request_policy = also.map(|headers| {
+            let none = NameSelection::None;
+            Arc::new(OriginRequestPolicy { headers, cookies: none.clone(), query_strings: none })
+        });
+        CacheBehavior {
+            target: Target::Origin(0),
+            allowed_methods: MethodSet::All,
+            cache_policy: Arc::new(cache_policy),
+            origin_request_policy,
+            compress: false,
+        }
+    }
+
+    fn policy(semantics: Semantics) -> CachePolicy {
+        CachePolicy {
             semantics,
             ttl: TtlBounds { min: Duration::ZERO, default: Duration::ZERO, max: Duration::ZERO },
             headers: vec![HeaderName::from_static("x-key")],
             cookies: NameSelection::None,
             query_strings: NameSelection::None,
-        };
+            codings: Codings::default(),
+        }
+    }
+
+    fn viewer(headers: &HeaderMap) -> Viewer<'_> {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Viewer {
+            method: &Method::GET,
+            version: Version::HTTP_11,
+            address,
+            headers,
+            codings: Codings::default(),
+        }
+    }
+
+    fn check_with(
+        semantics: Semantics,
+        also: Option<OriginHeaders>,
+        purpose: Purpose,
+        method: &Method,
+        sent: &[(&'static str, &str)],
+        expected: &[(&str, &str)],
+    ) {
+        let policy = policy(semantics);
         let mut map = HeaderMap::new();
-        for (name, value) in viewer {
+        for (name, value) in sent {
             map.append(*name, value.parse().expect("value"));
         }
         let identity = Identity { pseudonym: "headland-1".into() };
-        let viewer = Viewer {
-            method,
-            version: Version::HTTP_11,
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            headers: &map,
-        };
-        let origin_request_policy = also.map(|headers| {
-            let none = NameSelection::None;
-            Arc::new(OriginRequestPolicy { headers, cookies: none.clone(), query_strings: none })
-        });
-        let rules = CacheBehavior {
-            target: headland_proto::model::Target::Origin(0),
-            allowed_methods: MethodSet::All,
-            cache_policy: Arc::new(policy),
-            origin_request_policy,
-        };
+        let viewer = Viewer { method, ..viewer(&map) };
+        let rules = rules(policy, also);
         let out = headers(purpose, &rules, viewer, Some("a=1"), &identity);
         let mut actual: Vec<(&str, &str)> =
             out.iter().map(|(n, v)| (n.as_str(), v.to_str().expect("text"))).collect();
@@ -420,6 +445,34 @@ mod tests {
                 ("x-other", "o"),
             ],
         );
+    }
+
+    #[test]
+    fn what_is_accepted_is_sent_as_it_is_in_the_key() {
+        let check =
+            |semantics, method: Method, enabled: &[Coding], accepted: &[Coding], expected: Option<&str>| {
+                let set = |codings: &[Coding]| codings.iter().copied().collect::<Codings>();
+                let policy = CachePolicy { codings: set(enabled), ..policy(semantics) };
+                let mut map = HeaderMap::new();
+                map.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("deflate, gzip;q=0.5"));
+                let viewer = Viewer { method: &method, codings: set(accepted), ..viewer(&map) };
+                let identity = Identity { pseudonym: "headland-1".into() };
+                for purpose in [Purpose::Fill, Purpose::Pass] {
+                    let out = headers(purpose, &rules(policy.clone(), None), viewer, None, &identity);
+                    let sent = out.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+                    assert_eq!(sent, expected, "{semantics:?} {method} {enabled:?} {accepted:?} {purpose:?}");
+                }
+            };
+        let (gzip, both) = (&[Coding::Gzip][..], &[Coding::Gzip, Coding::Brotli][..]);
+        for semantics in [Semantics::CloudFront, Semantics::Rfc9111] {
+            check(semantics, Method::GET, both, gzip, Some("gzip"));
+            check(semantics, Method::HEAD, both, both, Some("br,gzip"));
+            check(semantics, Method::GET, both, &[], Some("identity"));
+        }
+        check(Semantics::CloudFront, Method::GET, &[], &[], None);
+        check(Semantics::Rfc9111, Method::GET, &[], &[], Some("deflate, gzip;q=0.5"));
+        check(Semantics::Rfc9111, Method::POST, both, gzip, Some("deflate, gzip;q=0.5"));
+        check(Semantics::CloudFront, Method::POST, both, gzip, None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     origin::request::Identity,
     routing::{Distribution, Table, compile::Behavior},
     viewer::{
+        accept_encoding,
         cache_status::Forward,
         conditional,
         max_forwards::{self, MaxForwards},
@@ -183,7 +184,9 @@ pub(crate) fn decide<'a, B>(
         };
     }
     let (id, query) = (&place.distribution.id, place.query.as_deref());
-    let uri = key::write(key, id, policy, place.path, query, &place.host, headers);
+    let codings = accept_encoding::of(policy.codings, request);
+    let selecting = key::Selecting { headers, codings };
+    let uri = key::write(key, id, policy, place.path, query, &place.host, selecting);
     let found = lookup::look(grounds, key, uri, &directives, headers);
     if grounds.may_load && found.all().is_empty() && grounds.cache.is_on_disk(key, grounds.counts_as_use) {
         return Ok(Decision::For(place, Act::Load));

@@ -6,12 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use headland_proto::model::Semantics;
-use http::{HeaderMap, HeaderValue};
+use headland_proto::model::{Coding, Semantics};
+use http::{HeaderMap, HeaderValue, header};
 
-use super::{Asking, consider::Witness};
+use super::{Asking, compress::NotCompressed, consider::Witness};
 use crate::{
-    cache::{freshness::Timing, key::shown, object::Head, terms::Terms},
+    cache::{
+        fields::Fields,
+        freshness::Timing,
+        key::shown,
+        object::{Compressed, Head},
+        terms::Terms,
+    },
     clock::Timestamp,
     origin::request::HEADLAND_DEBUG,
     routing::{Distribution, compile::Behavior},
@@ -70,6 +76,7 @@ pub(super) struct Debug {
     answer: RefCell<Option<Answer>>,
     not_used: Cell<Option<&'static str>>,
     not_stored: Cell<Option<&'static str>>,
+    not_compressed: Cell<Option<&'static str>>,
 }
 
 /// What the response that is sent says of its time.
@@ -78,12 +85,18 @@ struct Answer {
     date: Timestamp,
     timing: Timing,
     terms: Terms,
+    /// The coding that this edge has compressed it in.
+    coding: Option<Coding>,
 }
 
 impl Debug {
     /// This is the response that is sent.
     pub(super) fn note_head(&self, head: &Head) {
-        let answer = Answer { date: head.date(), timing: head.timing(), terms: head.terms() };
+        let is_in =
+            |coding: &Coding| head.first(&header::CONTENT_ENCODING) == Some(coding.token().as_bytes());
+        let is_compressed = head.compressed() != Compressed::No;
+        let coding = Coding::ALL.into_iter().find(is_in).filter(|_| is_compressed);
+        let answer = Answer { date: head.date(), timing: head.timing(), terms: head.terms(), coding };
         *self.answer.borrow_mut() = Some(answer);
     }
 
@@ -97,13 +110,18 @@ impl Debug {
         self.not_stored.set(Some(why));
     }
 
+    /// Why the response is stored and not compressed.
+    pub(super) fn note_not_compressed(&self, why: NotCompressed) {
+        self.not_compressed.set(Some(why.as_str()));
+    }
+
     /// Tells it all: a dictionary (RFC 8941 section 3.2), and the key in Cache-Status.
     pub(super) fn put(&self, headers: &mut HeaderMap, now: Timestamp) {
         if let Some(key) = &self.key {
             cache_status::add_key(key, headers);
         }
         let mut text = self.text.clone();
-        if let Some(Answer { date, timing, terms }) = *self.answer.borrow() {
+        if let Some(Answer { date, timing, terms, coding }) = *self.answer.borrow() {
             let freshness = terms.freshness;
             let (initial, resident) = (freshness.initial_age, now.since(timing.response));
             text.push_str(&format!(
@@ -117,8 +135,13 @@ impl Debug {
                 freshness.source.as_str(),
                 ttl_until(freshness.fresh_until, now),
             ));
+            text.extend(coding.iter().flat_map(|coding| [", compressed=", coding.token()]));
         }
-        for (name, why) in [("not-used", self.not_used.get()), ("not-stored", self.not_stored.get())] {
+        for (name, why) in [
+            ("not-used", self.not_used.get()),
+            ("not-stored", self.not_stored.get()),
+            ("not-compressed", self.not_compressed.get()),
+        ] {
             if let Some(why) = why {
                 text.push_str(&format!(", {name}={why}"));
             }

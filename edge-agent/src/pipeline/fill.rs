@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use super::{
     Worker,
     blocks::{Arriving, InBlocks, plain},
+    compress::Coded,
+    debug::Debug,
     pass::Alone,
     pump::Pump,
     ranged,
@@ -22,7 +24,7 @@ use crate::{
         },
         freshness::{self, Timing},
         invalidation::Epoch,
-        object::{Head, Object, Unpacked},
+        object::{Compressed, Head, Object, Unpacked},
         reuse::{self, Cause, Failing},
         storability::{self, Reason, RequestFacts, ResponseFacts, Storable},
     },
@@ -78,6 +80,8 @@ pub(super) struct Filling {
     pub(super) began: Epoch,
     pub(super) breaker: Arc<Breaker>,
     pub(super) probe: Option<Probe>,
+    /// What the one who begins it is to be told beside the answer.
+    pub(super) debug: Option<Rc<Debug>>,
 }
 
 /// What of a fill is left to be done when its head has come; most often nothing. By itself, so that the future of a fetch, of which there
@@ -243,13 +247,17 @@ impl Worker {
         }
         let status = if is_part { StatusCode::OK } else { parts.status };
         let shareable = storable.is_shareable(timing.response);
+        let at_once = incoming.whole().filter(|_| shareable && storable.fields_not_kept.is_empty());
+        let is_ranged = is_part || filling.ranged;
+        let (compressed, coded) = self.coded(&filling, status, &mut headers, is_ranged, shareable, at_once);
         // The one who caused the fetch gets what the origin meant for nobody else.
         let all = storable.take_out(&mut headers);
-        let head = new_head(status, headers, timing, storable, filling.began);
+        let head = Unpacked { compressed, ..new_head(status, headers, timing, storable, filling.began) };
         // Whoever was asked for a part and sends the whole cannot be asked for parts.
         let sent_whole = self.cache.oversized.contains(&filling.key, timing.response);
         let takes_ranges = is_part || !(filling.ranged || sent_whole);
         if let Some((bytes, length)) = held.clone().filter(|_| shareable && takes_ranges)
+            && compressed == Compressed::No
             && length <= self.cache.limits().in_blocks_bytes_max()
             && blocks::can_hold(&head, length)
         {
@@ -271,9 +279,17 @@ impl Worker {
         } else {
             self.cache.uncacheable.remember(filling.leader.key(), timing.response);
         }
+        let compression = match coded {
+            Coded::No => None,
+            Coded::Whole(body) => {
+                self.share_whole(&filling, head, &body, &mut starter);
+                return None;
+            }
+            Coded::Coming(compression) => Some(compression),
+        };
         let stored = self.has_room_for(length);
         if let Some(whole) = incoming.whole().filter(|whole| length == Some(whole.len() as u64))
-            && (shareable && stored && own_head.is_none())
+            && (shareable && stored && own_head.is_none() && compression.is_none())
         {
             self.share_whole(&filling, head, whole, &mut starter);
             return None;
@@ -288,7 +304,8 @@ impl Worker {
             true => Outcome::Shared { head: Arc::clone(&head), body: Arc::clone(&body) },
             false => Outcome::Alone,
         });
-        let (worker, pump) = (Rc::clone(self), Pump { filling, head, body, incoming, _under_way: under_way });
+        let (worker, pump) =
+            (Rc::clone(self), Pump { filling, head, body, incoming, compression, _under_way: under_way });
         Some(Box::pin(async move { worker.pump(pump).await }))
     }
 
@@ -391,5 +408,6 @@ pub(crate) fn new_head(
         groups: storable.groups,
         began,
         blocks: None,
+        compressed: Compressed::No,
     }
 }

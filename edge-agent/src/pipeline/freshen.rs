@@ -6,7 +6,7 @@ use headland_proto::model::{CachePolicy, Semantics};
 use http::{HeaderMap, HeaderValue, Response, header};
 
 use super::{
-    Worker,
+    Worker, compress,
     fill::{Begun, Filling, Starter, new_head},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         fields::Fields,
         freshness::Timing,
         invalidation::Epoch,
-        object::{Head, Object, Unpacked},
+        object::{Compressed, Head, Object, Unpacked},
         reuse::Failing,
         revalidation,
         storability::{self, RequestFacts, ResponseFacts},
@@ -132,6 +132,15 @@ impl Worker {
                     .and_then(|tag| Some((header::ETAG, HeaderValue::from_bytes(tag).ok()?))),
             );
         }
+        // What the origin says of its bytes is not true of those that are stored.
+        let compressed = match old.head.compressed() {
+            Compressed::No => Compressed::No,
+            before => {
+                let says_tag = new.contains_key(header::ETAG);
+                let now = compress::keep(&mut headers);
+                if says_tag { now } else { before }
+            }
+        };
         let facts = ResponseFacts { status, headers: &headers, delimited: true, timing };
         let decided = storability::decide(policy, request, facts);
         let object = |head: Unpacked| Arc::new(old.with_head(head.pack()));
@@ -141,7 +150,8 @@ impl Worker {
                 let all = storable.take_out(&mut headers);
                 // The body stays where it is.
                 let blocks = old.head.blocks();
-                let head = Unpacked { blocks, ..new_head(status, headers, timing, storable, began) };
+                let head =
+                    Unpacked { blocks, compressed, ..new_head(status, headers, timing, storable, began) };
                 let own = all.map(|headers| {
                     let headers = response::headers_to_store(headers, status);
                     object(Unpacked { headers, ..head.clone() })
@@ -153,7 +163,7 @@ impl Worker {
             Err(reason) => {
                 self.metrics.not_stored[reason.index()].add(1);
                 let headers = response::headers_to_store(headers, status);
-                let own = object(Unpacked { headers, timing, ..old.head.unpack() });
+                let own = object(Unpacked { headers, timing, compressed, ..old.head.unpack() });
                 Freshened { own, stored: None, is_the_requests: reason.is_the_requests() }
             }
         }

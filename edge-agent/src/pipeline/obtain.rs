@@ -340,6 +340,7 @@ impl Worker {
             began: self.cache.invalidations.epoch(),
             breaker,
             probe,
+            debug: asking.debug.clone(),
         })
     }
 

@@ -1,11 +1,11 @@
 //! Pumping: a body that comes in pieces, on its way to all who read it, and into the cache when it is complete.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Worker, fill::Filling};
+use super::{Worker, compress::Compression, fill::Filling};
 use crate::{
     cache::{
         coalescing::{
@@ -29,14 +29,15 @@ const ABOUT_TO_BEGIN: Duration = Duration::from_millis(1);
 impl Worker {
     /// Moves the body from the origin to the readers, and into the cache when it is complete.
     pub(super) async fn pump(&self, mut pump: Pump) {
-        let Pump { filling, head, body, incoming, .. } = &mut pump;
+        let Pump { filling, head, body, incoming, compression, .. } = &mut pump;
         loop {
             match origin_http::next_chunk(incoming, filling.behavior.origin.response_timeout).await {
                 Ok(Some(chunk)) => {
-                    if !self.has_room_for(Some(body.len() + chunk.len() as u64)) {
-                        body.release();
-                    }
-                    if !is_wanted(&filling.leader, body, chunk).await {
+                    let goes_on = match compression {
+                        Some(compression) => self.hand_on_compressed(filling, body, compression, chunk).await,
+                        None => self.hand_on(filling, body, chunk).await,
+                    };
+                    if !goes_on {
                         return;
                     }
                 }
@@ -48,6 +49,13 @@ impl Worker {
                     tokio::task::yield_now().await;
                     return;
                 }
+            }
+        }
+        if let Some(compression) = compression {
+            let last = compression.finish().await;
+            let Some(last) = given(last, filling) else { return };
+            if !self.hand_on(filling, body, last).await {
+                return;
             }
         }
         if head.content_length().is_some_and(|length| length != body.len()) {
@@ -77,6 +85,41 @@ impl Worker {
         drop(gathering);
         // Only now may the next fill of this key begin, and it will find the object.
     }
+
+    /// Hands on what has come, and says whether to go on.
+    async fn hand_on(&self, filling: &Filling, body: &FillBody, chunk: Bytes) -> bool {
+        if !self.has_room_for(Some(body.len() + chunk.len() as u64)) {
+            body.release();
+        }
+        is_wanted(&filling.leader, body, chunk).await
+    }
+
+    /// The same of what comes of it when it is compressed, which may be nothing yet.
+    async fn hand_on_compressed(
+        &self,
+        filling: &Filling,
+        body: &FillBody,
+        compression: &mut Compression,
+        mut chunk: Bytes,
+    ) -> bool {
+        while !chunk.is_empty() {
+            let Some(compressed) = given(compression.take(&mut chunk).await, filling) else { return false };
+            if !self.hand_on(filling, body, compressed).await {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// What an encoder gave. One that fails is like an origin that breaks off.
+fn given(compressed: io::Result<Bytes>, filling: &Filling) -> Option<Bytes> {
+    compressed
+        .inspect_err(|error| {
+            let origin = &filling.behavior.origin.id;
+            tracing::warn!(%error, origin, "nothing stored of a body that could not be compressed");
+        })
+        .ok()
 }
 
 /// A body on its way, and all that goes with it.
@@ -85,6 +128,8 @@ pub(super) struct Pump {
     pub(super) head: Arc<Head>,
     pub(super) body: Arc<FillBody>,
     pub(super) incoming: ResponseBody,
+    /// Of a body that is compressed on its way.
+    pub(super) compression: Option<Box<Compression>>,
     pub(super) _under_way: UnderWay,
 }
 

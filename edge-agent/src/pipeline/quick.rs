@@ -13,6 +13,7 @@ use crate::{
         variants::Variants,
     },
     viewer::{
+        accept_encoding,
         cache_status::{Handling, integer, ttl},
         http1::Plain,
     },
@@ -44,6 +45,8 @@ impl Worker {
         let mut key = self.key.borrow_mut();
         key.clear();
         let uri = key::write_uri(&mut key, &distribution.id, policy, path, query.as_deref(), &target.host);
+        let accepted = accept_encoding::of_lines(policy.codings, plain.accept_encoding.into_iter());
+        key::write_codings(&mut key, accepted);
         let now = self.clock.now();
         let nothing_asked = RequestDirectives::default();
         let grounds = self.grounds(now);

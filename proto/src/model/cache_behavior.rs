@@ -21,6 +21,8 @@ pub struct CacheBehavior {
     pub cache_policy: Arc<CachePolicy>,
     /// What reaches the origin beside what is in the cache key.
     pub origin_request_policy: Option<Arc<OriginRequestPolicy>>,
+    /// Whether the edge compresses what the origin sends as it is.
+    pub compress: bool,
 }
 
 /// Where objects come from: indices in the distribution's own lists.
@@ -113,7 +115,6 @@ pub(super) fn check(
         c.field("cached_methods")
             .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
     }
-    c.field("compress").ensure(!wire.compress, || "is not supported in this version; set it to false".into());
     let cache_policy = check_cache_policy(wire, resources, c);
     let origin_request_policy = match wire.origin_request_policy_id.as_str() {
         "" => None,
@@ -129,6 +130,7 @@ pub(super) fn check(
         allowed_methods,
         cache_policy: cache_policy?,
         origin_request_policy,
+        compress: wire.compress,
     })
 }
 

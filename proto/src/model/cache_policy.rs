@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::{
+    coding::{Coding, Codings},
     selection::{NameSelection, check_header_names, check_names, name_chars},
     violation::Checker,
 };
@@ -51,6 +52,8 @@ pub struct CachePolicy {
     pub cookies: NameSelection,
     /// Query parameters in the cache key.
     pub query_strings: NameSelection,
+    /// Content codings that tell objects apart, where viewers accept them.
+    pub codings: Codings,
 }
 
 impl CachePolicy {
@@ -129,6 +132,14 @@ pub(super) fn check(wire: &v1::CachePolicyConfig, c: &mut Checker<'_>) -> CacheP
             KEY_NAMES_MAX,
             &mut c.field("query_strings"),
         ),
+        codings: [
+            (wire.accept_encoding_brotli, Coding::Brotli),
+            (wire.accept_encoding_zstd, Coding::Zstd),
+            (wire.accept_encoding_gzip, Coding::Gzip),
+        ]
+        .into_iter()
+        .filter_map(|(is_enabled, coding)| is_enabled.then_some(coding))
+        .collect(),
     };
     let chars = policy.headers.iter().map(|h| h.as_str().len()).sum::<usize>()
         + name_chars(&[wire.cookies.as_ref(), wire.query_strings.as_ref()]);

@@ -9,6 +9,14 @@ use crate::v1::{
     ResourceConfig, name_selection, origin_header_selection, resource_config::Kind as Wire,
 };
 
+const OPTIMIZED: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
+const UNCOMPRESSED: &str = "b2884449-e4de-46a7-ac36-70bc7f1ddd6d";
+const DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
+const MEDIA_PACKAGE: &str = "08627262-05a9-4f76-9ded-b50ca2e3a84f";
+/// Cache policies that do not tell gzip from what is not compressed.
+const WITHOUT_GZIP: [&str; 2] = [UNCOMPRESSED, DISABLED];
+/// The same of Brotli.
+const WITHOUT_BROTLI: [&str; 3] = [UNCOMPRESSED, DISABLED, MEDIA_PACKAGE];
 const DAY: i64 = 86_400;
 const YEAR: i64 = 31_536_000;
 
@@ -56,6 +64,8 @@ fn cache_policies() -> Vec<Managed> {
             id,
             config: ResourceConfig {
                 kind: Some(Wire::CachePolicy(CachePolicyConfig {
+                    accept_encoding_gzip: !WITHOUT_GZIP.contains(&id),
+                    accept_encoding_brotli: !WITHOUT_BROTLI.contains(&id),
                     name: name.into(),
                     comment: comment.into(),
                     min_ttl: seconds(min),
@@ -71,7 +81,7 @@ fn cache_policies() -> Vec<Managed> {
     let method_overrides = ["host", "origin", "x-http-method-override", "x-http-method", "x-method-override"];
     vec![
         policy(
-            "658327ea-f89d-4fab-a63d-7e88639e58f6",
+            OPTIMIZED,
             "Managed-CachingOptimized",
             "Nothing of the viewer's in the key. Compression by the edge where the behavior allows it",
             (1, DAY, YEAR),
@@ -80,7 +90,7 @@ fn cache_policies() -> Vec<Managed> {
             none(),
         ),
         policy(
-            "b2884449-e4de-46a7-ac36-70bc7f1ddd6d",
+            UNCOMPRESSED,
             "Managed-CachingOptimizedForUncompressedObjects",
             "Nothing of the viewer's in the key, and no compression",
             (1, DAY, YEAR),
@@ -88,17 +98,9 @@ fn cache_policies() -> Vec<Managed> {
             none(),
             none(),
         ),
+        policy(DISABLED, "Managed-CachingDisabled", "Nothing is kept", (0, 0, 0), &[], none(), none()),
         policy(
-            "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
-            "Managed-CachingDisabled",
-            "Nothing is kept",
-            (0, 0, 0),
-            &[],
-            none(),
-            none(),
-        ),
-        policy(
-            "08627262-05a9-4f76-9ded-b50ca2e3a84f",
+            MEDIA_PACKAGE,
             "Managed-Elemental-MediaPackage",
             "For AWS Elemental MediaPackage",
             (0, DAY, YEAR),
@@ -225,10 +227,16 @@ mod tests {
 
     #[test]
     fn they_are_found_by_id_and_kind() {
-        let optimized = "658327ea-f89d-4fab-a63d-7e88639e58f6";
+        let optimized = OPTIMIZED;
         assert_eq!(find(optimized).map(|m| m.id), Some(optimized));
         assert!(matches!(resource(optimized), Some(Resource::CachePolicy(p)) if p.ttl.min.as_secs() == 1));
         assert_eq!(of_kind(Kind::CachePolicy).next().map(|m| m.id), Some(optimized));
+        let codings = |id: &str| match resource(id) {
+            Some(Resource::CachePolicy(policy)) => policy.codings.list(),
+            _ => "no cache policy",
+        };
+        let all = [OPTIMIZED, MEDIA_PACKAGE, UNCOMPRESSED, DISABLED].map(codings);
+        assert_eq!(all, ["br,gzip", "gzip", "", ""]);
         assert_eq!(of_kind(Kind::OriginRequestPolicy).count(), 5);
         assert!(find("00000000-0000-0000-0000-000000000000").is_none());
     }

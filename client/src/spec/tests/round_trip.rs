@@ -84,8 +84,8 @@ fn policy() -> impl Strategy<Value = CachePolicySpec> {
     let semantics = option::of(proptest::sample::select(vec![Semantics::Cloudfront, Semantics::Rfc9111]));
     let headers = option::of(vec(text(), 0..3).prop_map(|names| HeaderSelection { names }));
     let ttl = (duration(), duration(), duration());
-    (text(), text(), semantics, ttl, headers, names(), names()).prop_map(
-        |(name, comment, semantics, ttl, headers, cookies, query_strings)| CachePolicySpec {
+    (text(), text(), semantics, ttl, headers, (names(), names()), any::<[bool; 3]>()).prop_map(
+        |(name, comment, semantics, ttl, headers, (cookies, query_strings), codings)| CachePolicySpec {
             name,
             comment,
             semantics,
@@ -95,6 +95,9 @@ fn policy() -> impl Strategy<Value = CachePolicySpec> {
             headers,
             cookies,
             query_strings,
+            accept_encoding_gzip: codings[0],
+            accept_encoding_brotli: codings[1],
+            accept_encoding_zstd: codings[2],
         },
     )
 }

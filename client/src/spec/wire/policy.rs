@@ -25,6 +25,9 @@ impl From<&CachePolicySpec> for v1::CachePolicyConfig {
             headers: spec.headers.as_ref().map(|h| v1::HeaderSelection { names: h.names.clone() }),
             cookies: spec.cookies.as_ref().map(Into::into),
             query_strings: spec.query_strings.as_ref().map(Into::into),
+            accept_encoding_gzip: spec.accept_encoding_gzip,
+            accept_encoding_brotli: spec.accept_encoding_brotli,
+            accept_encoding_zstd: spec.accept_encoding_zstd,
         }
     }
 }
@@ -49,6 +52,9 @@ impl TryFrom<&v1::CachePolicyConfig> for CachePolicySpec {
             headers: wire.headers.as_ref().map(|h| HeaderSelection { names: h.names.clone() }),
             cookies: optional("cookies", wire.cookies.as_ref())?,
             query_strings: optional("query_strings", wire.query_strings.as_ref())?,
+            accept_encoding_gzip: wire.accept_encoding_gzip,
+            accept_encoding_brotli: wire.accept_encoding_brotli,
+            accept_encoding_zstd: wire.accept_encoding_zstd,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use headland_proto::model::{NameSelection, TtlBounds};
+use headland_proto::model::{Codings, NameSelection, TtlBounds};
 
 use super::*;
 
@@ -19,6 +19,7 @@ fn policy(semantics: Semantics, min: u64, default: u64, max: u64) -> CachePolicy
         headers: vec![],
         cookies: NameSelection::None,
         query_strings: NameSelection::All,
+        codings: Codings::default(),
     }
 }
 

@@ -64,6 +64,11 @@ pub fn parts(key: &[u8]) -> Vec<Part> {
             b'q' => Kind::Query,
             b'c' => Kind::Cookie,
             b'h' => Kind::Header,
+            // In normal form.
+            b'e' => {
+                name = header::ACCEPT_ENCODING.as_str().to_owned();
+                Kind::Header
+            }
             // The name of the header that follows.
             b'n' => {
                 name = String::from_utf8_lossy(bytes).into_owned();
@@ -118,10 +123,10 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 mod tests {
     use std::time::Duration;
 
-    use headland_proto::model::{CachePolicy, NameSelection, Semantics, TtlBounds};
+    use headland_proto::model::{CachePolicy, Coding, Codings, NameSelection, Semantics, TtlBounds};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::*;
+    use super::{super::Selecting, *};
 
     #[test]
     fn a_key_is_told_part_by_part_and_nobodys_credentials_are_in_it() {
@@ -131,6 +136,7 @@ mod tests {
             headers: ["host", "x-a", "authorization"].map(HeaderName::from_static).to_vec(),
             cookies: NameSelection::All,
             query_strings: NameSelection::All,
+            codings: Codings::default(),
         };
         let mut headers = HeaderMap::new();
         for (name, value) in
@@ -140,7 +146,9 @@ mod tests {
         }
         let mut bytes = Vec::new();
         let id = "EABCDEFGHIJKLM".parse().expect("id");
-        super::super::write(&mut bytes, &id, &policy, "/a", Some("q=1"), "cdn.test", &headers);
+        let codings = [Coding::Gzip, Coding::Brotli].into_iter().collect();
+        let request = Selecting { headers: &headers, codings };
+        super::super::write(&mut bytes, &id, &policy, "/a", Some("q=1"), "cdn.test", request);
         let parts = parts(&bytes);
         let told: Vec<_> = parts.iter().map(|p| (p.kind, p.name.as_str(), p.value.as_str())).collect();
         let (basic, cookie) = (hidden(b"Basic x"), hidden(b"a=1; b=2"));
@@ -151,6 +159,7 @@ mod tests {
                 (Kind::Host, "", "cdn.test"),
                 (Kind::Path, "", "/a"),
                 (Kind::Query, "", "q=1"),
+                (Kind::Header, "accept-encoding", "br,gzip"),
                 (Kind::Header, "x-a", "1"),
                 (Kind::Header, "x-a", "2"),
                 (Kind::Header, "authorization", &basic),
@@ -159,7 +168,7 @@ mod tests {
         );
         let text = text(&bytes);
         assert!(
-            text.starts_with("distribution EABCDEFGHIJKLM, host cdn.test, path /a, query q=1, header x-a: 1")
+            text.starts_with("distribution EABCDEFGHIJKLM, host cdn.test, path /a, query q=1, header accept-encoding: br,gzip, header x-a: 1")
         );
         assert!(!text.contains("Basic") && !text.contains("b=2") && basic.len() == 7 + 2 * HASH_BYTES);
     }

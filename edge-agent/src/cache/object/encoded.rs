@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::{
-    head::{Head, Unpacked},
+    head::{Compressed, Head, Unpacked},
     text,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The only version of the format there is. What another version wrote is not read.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Bytes of a key, of a head's text, or of a value that a response varies by.
 const PIECE_BYTES_MAX: usize = 1 << 20;
 
@@ -59,6 +59,11 @@ pub fn encode(key: &[u8], head: &Head) -> Vec<u8> {
     head.groups().iter().for_each(|group| piece(&mut out, group.as_bytes()));
     let blocks = head.blocks().map_or([0; 2], |blocks| [blocks.id, blocks.length]);
     blocks.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+    out.push(match head.compressed() {
+        Compressed::No => 0,
+        Compressed::Yes => 1,
+        Compressed::TagWeakened => 2,
+    });
     out
 }
 
@@ -126,11 +131,17 @@ pub fn decode(bytes: &[u8]) -> Result<(Box<[u8]>, Head), Error> {
     }
     let began = Epoch::from_number(rest.number()?);
     let (vary, groups, blocks) = (vary(&mut rest)?, groups(&mut rest)?, blocks(&mut rest)?);
+    let compressed = match rest.byte()? {
+        0 => Compressed::No,
+        1 => Compressed::Yes,
+        2 => Compressed::TagWeakened,
+        _ => return Err(Error::Nonsense("coding")),
+    };
     if !rest.0.is_empty() {
         return Err(Error::Length);
     }
-    let unpacked =
-        Unpacked { status, headers: HeaderMap::new(), timing, date, terms, vary, groups, began, blocks };
+    let headers = HeaderMap::new();
+    let unpacked = Unpacked { status, headers, timing, date, terms, vary, groups, began, blocks, compressed };
     let head = Head::of(text.into(), unpacked);
     if blocks.is_some_and(|blocks| status != StatusCode::OK || head.content_length() != Some(blocks.length)) {
         return Err(Error::Nonsense("length"));

@@ -56,6 +56,20 @@ struct Seldom {
 const VALIDATE_ALWAYS: u8 = 1;
 const IMMUTABLE: u8 = 2;
 const STALE_ON_REQUEST: u8 = 4;
+const COMPRESSED: u8 = 8;
+const TAG_WEAKENED: u8 = 16;
+
+/// Whether this edge has compressed a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compressed {
+    /// No: it is stored as the origin sent it, perhaps compressed.
+    #[default]
+    No,
+    /// Yes; the entity tag is the origin's, if there is one.
+    Yes,
+    /// Yes, and the origin's strong entity tag was made weak.
+    TagWeakened,
+}
 
 /// A head field by field, to make one or to change it.
 #[derive(Debug, Clone)]
@@ -78,6 +92,8 @@ pub struct Unpacked {
     pub began: Epoch,
     /// The blocks that hold its body; `None` if the object has it.
     pub blocks: Option<Blocks>,
+    /// Whether this edge has compressed the body.
+    pub compressed: Compressed,
 }
 
 impl Unpacked {
@@ -91,7 +107,8 @@ impl Unpacked {
 impl Head {
     /// The head with this text, which says the same as `unpacked`'s status and headers.
     pub(super) fn of(text: Box<[u8]>, unpacked: Unpacked) -> Self {
-        let Unpacked { status, headers: _, timing, date, terms, vary, groups, began, blocks } = unpacked;
+        let Unpacked { status, headers: _, timing, date, terms, vary, groups, began, blocks, compressed } =
+            unpacked;
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         let delay = timing.response.since(timing.request).as_millis();
         let usual = Usual::of(&terms, timing.response);
@@ -107,7 +124,9 @@ impl Head {
             source: terms.freshness.source,
             flags: flag(terms.validate_always, VALIDATE_ALWAYS)
                 | flag(terms.immutable, IMMUTABLE)
-                | flag(terms.stale_on_request, STALE_ON_REQUEST),
+                | flag(terms.stale_on_request, STALE_ON_REQUEST)
+                | flag(compressed != Compressed::No, COMPRESSED)
+                | flag(compressed == Compressed::TagWeakened, TAG_WEAKENED),
             response: timing.response,
             delay: delay.try_into().unwrap_or(u32::MAX),
             usual: usual.unwrap_or_default(),
@@ -131,6 +150,7 @@ impl Head {
             groups: self.groups().into(),
             began: self.began,
             blocks: self.blocks(),
+            compressed: self.compressed(),
         }
     }
 
@@ -253,6 +273,26 @@ impl Head {
         self.seldom.as_ref()?.blocks
     }
 
+    /// Whether this edge has compressed the body.
+    #[must_use]
+    pub fn compressed(&self) -> Compressed {
+        match (self.flags & COMPRESSED != 0, self.flags & TAG_WEAKENED != 0) {
+            (false, _) => Compressed::No,
+            (true, false) => Compressed::Yes,
+            (true, true) => Compressed::TagWeakened,
+        }
+    }
+
+    /// The entity tag by which the origin knows it.
+    #[must_use]
+    pub fn origin_tag(&self) -> Option<&[u8]> {
+        let tag = self.first(&header::ETAG)?;
+        match self.compressed() {
+            Compressed::TagWeakened => Some(tag.strip_prefix(b"W/").unwrap_or(tag)),
+            Compressed::No | Compressed::Yes => Some(tag),
+        }
+    }
+
     /// Whether it is fresh (RFC 9111 section 4.2).
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
@@ -365,6 +405,7 @@ impl Unpacked {
             groups: Box::default(),
             began: Epoch::default(),
             blocks: None,
+            compressed: Compressed::No,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headland_proto::model::{NameSelection, TtlBounds};
+use headland_proto::model::{Codings, NameSelection, TtlBounds};
 use proptest::prelude::*;
 
 use super::*;
@@ -21,6 +21,7 @@ fn policy(semantics: Semantics, min: u64) -> CachePolicy {
         headers: vec![],
         cookies: NameSelection::None,
         query_strings: NameSelection::All,
+        codings: Codings::default(),
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Plain<'b> {
     pub(crate) has_cookies: bool,
     /// It has Cache-Control or Pragma, which some policies obey.
     pub(crate) has_directives: bool,
+    /// Its Accept-Encoding, which some policies key by.
+    pub(crate) accept_encoding: Option<&'b [u8]>,
 }
 
 /// What a header field means for the way a request goes.
@@ -45,6 +47,7 @@ enum Effect {
     Host,
     Cookie,
     Directive,
+    AcceptEncoding,
     Connection,
     /// It changes the answer, or where it comes from.
     Answer,
@@ -67,12 +70,15 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
     };
     let mut plain = method == "GET";
     let (mut host, mut has_cookies, mut has_directives) = (None, false, false);
+    let mut accept_encoding = None;
     for header in request.headers.iter() {
         match effect(header.name) {
             Effect::None => {}
             Effect::Host => plain &= host.replace(header.value).is_none(),
             Effect::Cookie => has_cookies = true,
             Effect::Directive => has_directives = true,
+            // Several lines are seldom, and left to those who read them all.
+            Effect::AcceptEncoding => plain &= accept_encoding.replace(header.value).is_none(),
             Effect::Connection => plain &= header.value.eq_ignore_ascii_case(b"keep-alive"),
             Effect::Answer => plain = false,
             Effect::Framing => return Received::Unclear,
@@ -82,7 +88,10 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
         return Received::Unclear;
     }
     match host.filter(|_| plain).and_then(|host| plain_target(target, host)) {
-        Some(target) => Received::Plain(Plain { target, has_cookies, has_directives }, length),
+        Some(target) => {
+            let plain = Plain { target, has_cookies, has_directives, accept_encoding };
+            Received::Plain(plain, length)
+        }
         None => Received::Other(length),
     }
 }
@@ -144,6 +153,7 @@ fn effect(name: &str) -> Effect {
         13 if is("if-none-match") || is("authorization") => Effect::Answer,
         14 if is("headland-debug") => Effect::Answer,
         14 if is("content-length") => Effect::Framing,
+        15 if is("accept-encoding") => Effect::AcceptEncoding,
         17 if is("if-modified-since") => Effect::Answer,
         17 if is("transfer-encoding") => Effect::Framing,
         19 if is("if-unmodified-since") => Effect::Answer,
@@ -157,7 +167,7 @@ mod tests {
 
     fn plain<'b>(host: &'b str, path: &'b str, query: Option<&'b str>) -> Plain<'b> {
         let target = Target { host: Cow::Borrowed(host), path, query };
-        Plain { target, has_cookies: false, has_directives: false }
+        Plain { target, has_cookies: false, has_directives: false, accept_encoding: None }
     }
 
     fn check(head: &str, expected: Received<'_>) {
@@ -168,9 +178,16 @@ mod tests {
     fn a_browsers_get_is_plain() {
         let head = "GET /a/b.css?v=1 HTTP/1.1\r\nHost: cdn.test\r\nConnection: keep-alive\r\nUser-Agent: x\r\n\
                     Accept: */*\r\nAccept-Encoding: gzip, br\r\nSec-Fetch-Mode: no-cors\r\n\r\n";
-        check(head, Received::Plain(plain("cdn.test", "/a/b.css", Some("v=1")), head.len()));
+        let expected = || {
+            let accept_encoding = Some(&b"gzip, br"[..]);
+            Received::Plain(
+                Plain { accept_encoding, ..plain("cdn.test", "/a/b.css", Some("v=1")) },
+                head.len(),
+            )
+        };
+        check(head, expected());
         let two = format!("{head}GET /next");
-        check(&two, Received::Plain(plain("cdn.test", "/a/b.css", Some("v=1")), head.len()));
+        check(&two, expected());
         for end in 0..head.len() {
             check(&head[..end], Received::Part);
         }
@@ -211,6 +228,7 @@ mod tests {
             "connection: close",
             "connection: keep-alive, x",
             "host: b",
+            "accept-encoding: br\r\naccept-encoding: gzip",
         ] {
             let head = format!("GET / HTTP/1.1\r\nhost: a\r\n{field}\r\n\r\n");
             check(&head, Received::Other(head.len()));

@@ -40,6 +40,7 @@ fn policy() -> CachePolicy {
         headers: vec![],
         cookies: headland_proto::model::NameSelection::None,
         query_strings: headland_proto::model::NameSelection::None,
+        codings: headland_proto::model::Codings::default(),
     }
 }
 

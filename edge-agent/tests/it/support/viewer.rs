@@ -55,6 +55,12 @@ impl Viewer {
         self.response(method == "HEAD")
     }
 
+    /// A GET of `/a`; `None` if the edge closes instead of answering.
+    pub(crate) fn try_request(&mut self, headers: &[&str]) -> Option<Response> {
+        self.send("GET", "/a", headers, b"");
+        self.try_response(false)
+    }
+
     pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) {
         let headers: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
         let length =

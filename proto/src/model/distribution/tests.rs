@@ -117,7 +117,6 @@ fn everything_wrong_is_reported_at_once() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused() {
-    check_refused(|w| behavior(w).compress = true, &["default_cache_behavior.compress"]);
     check_refused(
         |w| behavior(w).cached_methods = vec!["GET".into(), "HEAD".into(), "OPTIONS".into()],
         &["default_cache_behavior.cached_methods"],
@@ -175,6 +174,23 @@ fn key_names_are_checked() {
             "default_cache_behavior.cache_policy.query_strings.names",
         ],
     );
+}
+
+#[test]
+fn codings_are_those_that_are_enabled() {
+    let check = |[gzip, brotli, zstd]: [bool; 3], expected: &str| {
+        let mut wire = minimal();
+        behavior(&mut wire).compress = true;
+        policy(&mut wire).accept_encoding_gzip = gzip;
+        policy(&mut wire).accept_encoding_brotli = brotli;
+        policy(&mut wire).accept_encoding_zstd = zstd;
+        let rules = DistributionConfig::check(&wire, &Resources::default()).expect("config").default_behavior;
+        assert_eq!((rules.cache_policy.codings.list(), rules.compress), (expected, true));
+    };
+    check([false, false, false], "");
+    check([true, true, false], "br,gzip");
+    check([true, true, true], "br,zstd,gzip");
+    check([false, false, true], "zstd");
 }
 
 #[test]

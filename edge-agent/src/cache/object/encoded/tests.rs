@@ -64,6 +64,7 @@ prop_compose! {
         vary in vary(),
         groups in vec("[ -~é]{0,9}", 0..4),
         blocks in blocks(),
+        compressed in prop::sample::select(&[Compressed::No, Compressed::Yes, Compressed::TagWeakened][..]),
     ) -> Unpacked {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
@@ -85,6 +86,7 @@ prop_compose! {
             groups: groups.iter().map(|group| group.as_str().into()).collect(),
             began: Epoch::from_number(began),
             blocks,
+            compressed,
         }
     }
 }
@@ -94,6 +96,7 @@ fn check_same(a: &Unpacked, b: &Unpacked) {
     assert_eq!((a.timing.request, a.timing.response), (b.timing.request, b.timing.response));
     assert_eq!((a.date, a.terms, a.began), (b.date, b.terms, b.began));
     assert_eq!((&a.vary, &a.groups, &a.blocks), (&b.vary, &b.groups, &b.blocks));
+    assert_eq!(a.compressed, b.compressed);
     let lines = |vary: &Option<Vary>| {
         vary.iter()
             .flat_map(|vary| vary.written().map(|(.., line)| line.map(<[u8]>::to_vec)).collect::<Vec<_>>())
