@@ -32,6 +32,10 @@ const BYTES_MIN: u64 = 1_000;
 /// Longer bodies cost too much (the same).
 const BYTES_MAX: u64 = 10_000_000;
 
+/// Longer bodies are compressed with zstd where that is accepted: it makes them smaller than brotli does, in less time
+/// (`docs/decisions/0015-compression.md`).
+const LONG_BYTES: u64 = 1 << 20;
+
 closed! {
     /// Why a response is not compressed where the behavior asks for it. The only source of that answer, in debug headers and
     /// metrics.
@@ -58,7 +62,7 @@ closed! {
         NoRoom = "no-room",
         /// The policy enables no coding that the viewer accepts.
         NotAccepted = "not-accepted",
-        /// As many bodies as may be are being compressed already.
+        /// As many bodies as there is memory for are being compressed already.
         Busy = "busy",
         /// The encoder could not be made.
         Encoder = "encoder",
@@ -122,8 +126,13 @@ pub(super) fn decide(response: Candidate<'_>) -> Result<(Coding, u64), NotCompre
     if !has_room {
         return Err(NotCompressed::NoRoom);
     }
-    let coding = accepted.iter().next().ok_or(NotCompressed::NotAccepted)?;
+    let coding = choose(accepted, length).ok_or(NotCompressed::NotAccepted)?;
     Ok((coding, length))
+}
+
+fn choose(accepted: Codings, length: u64) -> Option<Coding> {
+    let for_long = (length > LONG_BYTES && accepted.contains(Coding::Zstd)).then_some(Coding::Zstd);
+    for_long.or_else(|| accepted.iter().next())
 }
 
 /// What becomes of the body of a response.
@@ -245,6 +254,9 @@ mod tests {
         check_with(|r| r.has_room = false, &[TYPE, LENGTH], Err(NoRoom));
         check_with(|r| r.accepted = Codings::default(), &[TYPE, LENGTH], Err(NotAccepted));
         check_with(|r| r.accepted = Coding::ALL.into_iter().collect(), &[TYPE, LENGTH], Ok(Coding::Brotli));
+        let long = [TYPE, ("content-length", "1048577")];
+        check_with(|r| r.accepted = Coding::ALL.into_iter().collect(), &long, Ok(Coding::Zstd));
+        check(&long, Ok(Coding::Gzip));
         for (status, expected) in [(200, Ok(Coding::Gzip)), (403, Ok(Coding::Gzip)), (404, Ok(Coding::Gzip))]
             .into_iter()
             .chain([203, 204, 206, 301, 410, 500].map(|status| (status, Err(Status))))

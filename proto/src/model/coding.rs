@@ -12,7 +12,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// All there are, the one that is preferred first. For brotli and gzip this is CloudFront's order.
+    /// All there are, the one that makes most bodies smallest first. For brotli and gzip this is CloudFront's order.
     pub const ALL: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
 
     /// Its name in Content-Encoding and Accept-Encoding.
@@ -43,7 +43,7 @@ impl Codings {
         self.0 & 1 << coding as u8 != 0
     }
 
-    /// Those that there are, the one that is preferred first.
+    /// Those that there are, in the order of [`Coding::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Coding> {
         Coding::ALL.into_iter().filter(move |coding| self.contains(*coding))
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_of_a_set_holds_its_members_in_the_order_of_preference() {
+    fn the_list_of_a_set_holds_its_members_in_one_order() {
         for bits in 0..1 << Coding::ALL.len() {
             let set = Codings(bits);
             let tokens: Vec<_> = set.iter().map(Coding::token).collect();

@@ -1,25 +1,28 @@
 //! The encoders: bytes in, compressed bytes out, in any pieces.
 //!
-//! The levels are where more time gains little size; `docs/decisions/0015-compression.md` has the figures.
+//! At these levels the next one costs much more time than it saves bytes; `docs/decisions/0015-compression.md` has the figures.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    ops::RangeInclusive,
+};
 
 use bytes::Bytes;
 use flate2::{Compression as GzipLevel, write::GzEncoder};
 use headland_proto::model::Coding;
 
-/// Longer bodies are compressed with less effort.
-const LONG_BYTES: u64 = 1 << 20;
-/// log2 of brotli's window in bytes. Up to 16 the encoder's slowest search is chosen, at 17 and 18 its table is too small for long bodies.
-const BROTLI_WINDOW_LOG: u32 = 19;
-/// Brotli gives out nothing for megabytes; after so many bytes it is made to. Costs 0.3 % of the size.
+const BROTLI_QUALITY: u32 = 5;
+/// log2 of brotli's window in bytes. With 16 or less this encoder chooses its slowest search; with less than half of the body it finds
+/// less than gzip does.
+const BROTLI_WINDOW_LOG: RangeInclusive<u32> = 19..=22;
+/// Brotli gives out nothing for megabytes; after so many bytes it is made to. Costs 0.3 % of the size, and bounds what it holds.
 const BROTLI_FLUSH_BYTES: usize = 128 << 10;
 /// Room for what brotli gives out at a time.
 const BROTLI_BUFFER_BYTES: usize = 8 << 10;
-/// log2 of zstd's window in bytes, at most: viewers need not have more than 2^23 (RFC 9659), and the encoder needs several times as much.
-const ZSTD_WINDOW_LOG_MAX: u32 = 20;
-/// log2 of the smallest window that zstd has.
-const ZSTD_WINDOW_LOG_MIN: u32 = 10;
+const ZSTD_LEVEL: i32 = 7;
+/// log2 of zstd's window in bytes, from the least there is. Viewers have 2^23 bytes at least (RFC 9659), and the encoder needs more.
+const ZSTD_WINDOW_LOG: RangeInclusive<u32> = 10..=22;
+const GZIP_LEVEL: u32 = 6;
 
 /// An encoder of one body.
 pub(super) enum Encoder {
@@ -34,27 +37,22 @@ impl Encoder {
     /// # Errors
     /// When there is no memory for it.
     pub(super) fn new(coding: Coding, length: u64) -> io::Result<Self> {
-        let is_long = length > LONG_BYTES;
+        // A window that holds the whole, where there may be one.
+        let whole = u64::BITS - length.saturating_sub(1).leading_zeros();
+        let window = |logs: RangeInclusive<u32>| whole.clamp(*logs.start(), *logs.end());
         Ok(match coding {
             Coding::Brotli => {
-                let quality = if is_long { 4 } else { 5 };
-                let (out, buffer) = (Vec::new(), BROTLI_BUFFER_BYTES);
-                let writer = brotli::CompressorWriter::new(out, buffer, quality, BROTLI_WINDOW_LOG);
+                let (buffer, window) = (BROTLI_BUFFER_BYTES, window(BROTLI_WINDOW_LOG));
+                let writer = brotli::CompressorWriter::new(Vec::new(), buffer, BROTLI_QUALITY, window);
                 Self::Brotli { writer: Box::new(writer), unflushed: 0 }
             }
             Coding::Zstd => {
-                let level = if is_long { 3 } else { 7 };
-                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level)?;
-                // A window that holds the whole, no larger than that.
-                let bits = u64::BITS - length.saturating_sub(1).leading_zeros();
-                encoder.window_log(bits.clamp(ZSTD_WINDOW_LOG_MIN, ZSTD_WINDOW_LOG_MAX))?;
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+                encoder.window_log(window(ZSTD_WINDOW_LOG))?;
                 encoder.set_pledged_src_size(Some(length))?;
                 Self::Zstd(encoder)
             }
-            Coding::Gzip => {
-                let level = if is_long { 4 } else { 6 };
-                Self::Gzip(GzEncoder::new(Vec::new(), GzipLevel::new(level)))
-            }
+            Coding::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), GzipLevel::new(GZIP_LEVEL))),
         })
     }
 

@@ -11,18 +11,18 @@ use tokio::{
 
 use super::{NotCompressed, encoder::Encoder};
 
-/// Bodies that are being compressed at a time, each of which holds up to 6 MB (`docs/decisions/0015-compression.md`).
-const BODIES_MAX: usize = 32;
+/// Memory that all encoders may hold, in MiB: enough for 42 bodies of up to 256 KiB at a time, or 11 of the longest.
+const MIB_MAX: usize = 128;
 /// Bodies up to this size are compressed by the worker itself: half a millisecond at most. With longer ones it would hold up its other
 /// viewers.
 const BY_WORKER_BYTES_MAX: u64 = 16 << 10;
-/// Bytes that are compressed at a time: two milliseconds at most, then it is another body's turn.
+/// Bytes that are compressed at a time: three milliseconds at most, then it is another body's turn.
 const SLICE_BYTES: usize = 64 << 10;
 
 /// Who compresses, of all workers together.
 #[derive(Debug, Clone)]
 pub(in crate::pipeline) struct Compressors {
-    bodies: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
     /// Threads that compress at a time: half as many as workers, so that these always get their share of the processor.
     turns: Arc<Semaphore>,
     background: Handle,
@@ -32,7 +32,7 @@ impl Compressors {
     /// Beside so many workers.
     pub(in crate::pipeline) fn new(workers: usize, background: Handle) -> Self {
         let turns = Arc::new(Semaphore::new((workers / 2).max(1)));
-        Self { bodies: Arc::new(Semaphore::new(BODIES_MAX)), turns, background }
+        Self { memory: Arc::new(Semaphore::new(MIB_MAX)), turns, background }
     }
 
     /// Begins with a body of this length. No one waits for it to be possible: what cannot be compressed now is served as it is.
@@ -44,10 +44,21 @@ impl Compressors {
         coding: Coding,
         length: u64,
     ) -> Result<Compression, NotCompressed> {
-        let place = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| NotCompressed::Busy)?;
+        let memory = Arc::clone(&self.memory).try_acquire_many_owned(mib(length));
+        let memory = memory.map_err(|_| NotCompressed::Busy)?;
         let encoder = Encoder::new(coding, length).map_err(|_| NotCompressed::Encoder)?;
         let (turns, background) = (Arc::clone(&self.turns), self.background.clone());
-        Ok(Compression { encoder: Some(encoder), left: length, length, turns, background, _place: place })
+        Ok(Compression { encoder: Some(encoder), left: length, length, turns, background, _memory: memory })
+    }
+}
+
+/// What the encoder of a body of this length holds, in MiB: that of brotli or zstd, whichever holds more
+/// (`docs/decisions/0015-compression.md`).
+fn mib(length: u64) -> u32 {
+    match length {
+        0..=0x4_0000 => 3,
+        0x4_0001..=0x10_0000 => 7,
+        _ => 11,
     }
 }
 
@@ -72,7 +83,7 @@ pub(in crate::pipeline) struct Compression {
     left: u64,
     turns: Arc<Semaphore>,
     background: Handle,
-    _place: OwnedSemaphorePermit,
+    _memory: OwnedSemaphorePermit,
 }
 
 impl Compression {
@@ -172,12 +183,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_so_many_bodies_are_compressed_at_a_time() {
-        let compressors = compressors();
-        let begin = || compressors.begin(Coding::Gzip, 1000);
-        let mut begun: Vec<_> = (0..BODIES_MAX).map(|_| begin().expect("begun")).collect();
-        assert_eq!(begin().err(), Some(NotCompressed::Busy));
-        begun.pop();
-        assert!(begin().is_ok());
+    async fn encoders_hold_so_much_memory_and_no_more() {
+        for (length, bodies) in [(1000, 42), (1 << 20, 18), (10_000_000, 11)] {
+            let compressors = compressors();
+            let begin = || compressors.begin(Coding::Gzip, length);
+            let mut begun: Vec<_> = (0..bodies).map(|_| begin().expect("begun")).collect();
+            assert_eq!(begin().err(), Some(NotCompressed::Busy));
+            begun.pop();
+            assert!(begin().is_ok());
+        }
     }
 }
