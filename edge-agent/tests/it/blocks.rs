@@ -338,13 +338,15 @@ fn blocks_outlive_a_restart() {
     let dir = tempfile::tempdir().expect("directory");
     let large = Large::start(Manner { length: 20 * MIB, ..Manner::default() });
     let edge = start(&large, on_disk(dir.path()));
-    assert!(is_whole(&get(edge.address, "/large", &[]), 1, 20 * MIB));
     let disk = edge.shared.cache.disk.clone().expect("a disk tier");
-    until("all is written", || disk.figures().queue_bytes == 0);
+    // Memory has room for less than half of it, and what comes faster than a busy disk can take it is fetched once more.
+    let mut asked = 0;
+    until("all is on disk", || {
+        assert!(is_whole(&get(edge.address, "/large", &[]), 1, 20 * MIB));
+        until("all is written", || disk.figures().queue_bytes == 0);
+        std::mem::replace(&mut asked, large.origin.requests()) == asked
+    });
     drop(disk);
-    // Memory has room for less than half of it.
-    assert!(is_whole(&get(edge.address, "/large", &[]), 1, 20 * MIB));
-    assert_eq!(large.origin.requests(), 1);
     drop(edge);
     let edge = start(&large, on_disk(dir.path()));
     let disk = edge.shared.cache.disk.clone().expect("a disk tier");
@@ -352,7 +354,7 @@ fn blocks_outlive_a_restart() {
     let again = get(edge.address, "/large", &[]);
     assert!(is_whole(&again, 1, 20 * MIB) && status_of(&again).contains("; hit"), "{}", status_of(&again));
     assert!(is_part(&range(&edge, 19 * MIB, 19 * MIB + 9), 1, 19 * MIB, 19 * MIB + 9));
-    assert_eq!(large.origin.requests(), 1);
+    assert_eq!(large.origin.requests(), asked);
 }
 
 #[test]
