@@ -1,7 +1,7 @@
 //! What fuzzers run (`edge-agent/fuzz`), and tests a little of: everything that reads text from strangers, on any bytes.
 
-use headland_proto::model::Semantics;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use headland_proto::model::{Coding, Codings, Semantics};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 use crate::{
     cache::{
@@ -11,7 +11,7 @@ use crate::{
         vary::Vary,
     },
     clock::Timestamp,
-    viewer::{conditional, range},
+    viewer::{accept_encoding, conditional, range},
 };
 
 /// 2026-01-01.
@@ -114,6 +114,21 @@ pub fn conditional(bytes: &[u8]) {
     let _ = conditional::if_range_holds(&request, &HeaderMap::new(), NOW);
 }
 
+/// Accept-Encoding: what is accepted of some codings is what is accepted of all, as far as they are enabled, and its list says so again.
+pub fn accept_encoding(bytes: &[u8]) {
+    let of = |enabled: Codings, headers: &HeaderMap| {
+        accept_encoding::of_headers(enabled, Version::HTTP_11, headers)
+    };
+    let request = headers(&header::ACCEPT_ENCODING, bytes);
+    let accepted = of(Coding::ALL.into_iter().collect(), &request);
+    for coding in Coding::ALL {
+        let alone = [coding].into_iter().collect();
+        assert_eq!(!of(alone, &request).is_empty(), accepted.contains(coding), "it depends on the others");
+    }
+    let again = headers(&header::ACCEPT_ENCODING, accepted.list().as_bytes());
+    assert_eq!(of(Coding::ALL.into_iter().collect(), &again), accepted, "a normal form that is not");
+}
+
 /// Dates: what is read from now is read again when it is printed.
 pub fn date(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -154,11 +169,12 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 6] = [
+    const TARGETS: [Target; 7] = [
         ("cache_control", cache_control),
         ("vary", vary),
         ("range", range),
         ("conditional", conditional),
+        ("accept_encoding", accept_encoding),
         ("date", date),
         ("stored_head", stored_head),
     ];
@@ -183,7 +199,7 @@ mod tests {
         }
 
         #[test]
-        fn likely_text_is_survived(text in "(max-age|no-cache|bytes|accept|,|=|-|\"|W/|\\*|;|[0-9]|[ \t\n]|GMT|Sun|:|\\\\|[a-z]){0,30}") {
+        fn likely_text_is_survived(text in "(max-age|no-cache|bytes|accept|gzip|br|q=0|,|=|-|\"|W/|\\*|;|[0-9]|[ \t\n]|GMT|Sun|:|\\\\|[a-z]){0,30}") {
             TARGETS.iter().for_each(|(_, run)| run(text.as_bytes()));
         }
     }

@@ -70,9 +70,19 @@ closed! {
 }
 
 impl NotCompressed {
-    /// Whether the same response would be compressed for a viewer who accepts more.
-    pub(super) fn is_the_viewers(self) -> bool {
-        self == Self::NotAccepted
+    /// Whether it lies in the response: the same would not be compressed for another viewer, or at another time, either.
+    fn lies_in_the_response(self) -> bool {
+        match self {
+            Self::Status
+            | Self::Encoded
+            | Self::NoLength
+            | Self::TooSmall
+            | Self::TooLarge
+            | Self::ContentType
+            | Self::NoTransform
+            | Self::NotFresh => true,
+            Self::Ranged | Self::NoRoom | Self::NotAccepted | Self::Busy | Self::Encoder => false,
+        }
     }
 }
 
@@ -176,7 +186,7 @@ impl Worker {
             }
             Err(why) => {
                 self.metrics.not_compressed[why.index()].add(1);
-                if why.is_the_viewers() {
+                if !why.lies_in_the_response() {
                     vary_by_coding(headers);
                 }
                 if let Some(debug) = &filling.debug {

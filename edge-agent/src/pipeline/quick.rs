@@ -104,7 +104,7 @@ pub(super) fn end_head(head: &mut Vec<u8>, age: Option<u64>, handling: &Handling
     put(b"\r\n\r\n");
 }
 
-/// Whether a policy sees nothing in a request but its target.
+/// Whether a policy sees nothing in a request but its target and the codings that it accepts.
 fn is_indifferent(policy: &CachePolicy, plain: &Plain<'_>) -> bool {
     let by_host_at_most = policy.headers.iter().all(|name| *name == header::HOST);
     let obeys = plain.has_directives && policy.semantics == Semantics::Rfc9111;

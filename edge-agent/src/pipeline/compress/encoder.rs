@@ -28,7 +28,7 @@ const GZIP_LEVEL: u32 = 6;
 pub(super) enum Encoder {
     Brotli { writer: Box<brotli::CompressorWriter<Vec<u8>>>, unflushed: usize },
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 impl Encoder {
@@ -52,7 +52,10 @@ impl Encoder {
                 encoder.set_pledged_src_size(Some(length))?;
                 Self::Zstd(encoder)
             }
-            Coding::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), GzipLevel::new(GZIP_LEVEL))),
+            Coding::Gzip => {
+                let encoder = GzEncoder::new(Vec::new(), GzipLevel::new(GZIP_LEVEL));
+                Self::Gzip(Box::new(encoder))
+            }
         })
     }
 
