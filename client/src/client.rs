@@ -25,6 +25,15 @@ pub use self::{
 };
 use crate::error::{Error, ErrorKind};
 
+/// A stub whose messages are no larger than the protocol allows, in both directions.
+macro_rules! bounded {
+    ($stub:expr) => {
+        $stub
+            .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+    };
+}
+
 /// How a client connects and how long it waits.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -69,18 +78,10 @@ impl Client {
     pub fn connect(endpoint: &str, options: Options) -> Result<Self, Error> {
         let channel = channel(endpoint, &options)?.connect_lazy();
         Ok(Self {
-            distributions: DistributionServiceClient::new(channel.clone())
-                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX),
-            cache_policies: CachePolicyServiceClient::new(channel.clone())
-                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX),
-            origin_request_policies: OriginRequestPolicyServiceClient::new(channel.clone())
-                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX),
-            edges: EdgeServiceClient::new(channel)
-                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX),
+            distributions: bounded!(DistributionServiceClient::new(channel.clone())),
+            cache_policies: bounded!(CachePolicyServiceClient::new(channel.clone())),
+            origin_request_policies: bounded!(OriginRequestPolicyServiceClient::new(channel.clone())),
+            edges: bounded!(EdgeServiceClient::new(channel)),
             endpoint: endpoint.to_owned(),
             call_timeout: options.call_timeout,
         })

@@ -13,13 +13,11 @@ use headland_proto::{
 };
 use uuid::Uuid;
 
+pub(crate) use self::error::{Error, TakenName};
 use self::plan::Plan;
-pub(crate) use self::{
-    error::{Error, TakenName},
-    etag::Etag,
-    page::{Page, next_token},
-};
 use crate::{
+    etag::Etag,
+    page::{Page, entries_that_fit, next_token},
     resources::{self, Resources, Used},
     store::{
         COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, Committed, Entry, Store, StoreError,
@@ -29,14 +27,10 @@ use crate::{
 };
 
 mod error;
-mod etag;
-mod page;
 mod plan;
 
 /// Tries of one operation while others change the same keys.
 const ATTEMPTS_MAX: usize = 5;
-/// Encoded size of one page of distributions, so that a page of large ones still fits into one message.
-const PAGE_BYTES_MAX: usize = 2 << 20;
 
 /// One distribution as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -271,16 +265,6 @@ impl From<resources::Error> for Error {
 
 fn decode(entry: &Entry) -> Result<Stored, crate::store::keys::CorruptValue> {
     Ok(Stored { record: DistributionRecord::from_value(&entry.key, &entry.value)?, revision: entry.modified })
-}
-
-/// How many entries fit into one page; at least one, if there is one.
-pub(crate) fn entries_that_fit(entries: &[Entry]) -> usize {
-    let mut bytes = 0;
-    let fits = |entry: &&Entry| {
-        bytes += entry.value.len();
-        bytes <= PAGE_BYTES_MAX
-    };
-    entries.iter().take_while(fits).count().max(1).min(entries.len())
 }
 
 fn check_config(

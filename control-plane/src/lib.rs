@@ -5,8 +5,10 @@
 mod api;
 pub mod config;
 mod distributions;
+mod etag;
 mod fleet;
 mod metrics;
+mod page;
 mod resources;
 pub mod server;
 pub mod settings;

@@ -18,7 +18,8 @@ use headland_proto::{
 use uuid::Uuid;
 
 use crate::{
-    distributions::{Etag, Page, entries_that_fit, next_token},
+    etag::Etag,
+    page::{Page, entries_that_fit, next_token},
     store::{
         Committed, Entry, Precondition, Store, StoreError, Write,
         bounded::BoundedStore,

@@ -155,24 +155,26 @@ fn server() -> Server {
         .http2_keepalive_timeout(Some(KEEPALIVE))
 }
 
+/// A service whose messages are no larger than the protocol allows, in both directions.
+macro_rules! bounded {
+    ($service:expr) => {
+        $service
+            .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX)
+    };
+}
+
 fn api_router(distributions: DistributionApi, policies: PolicyApi, edges: EdgeApi) -> io::Result<Router> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(io::Error::other)?;
-    let distributions = DistributionServiceServer::new(distributions)
-        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
-    let edges = EdgeServiceServer::new(edges)
-        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
-    let cache_policies = CachePolicyServiceServer::new(CachePolicyApi(policies.clone()))
-        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
-    let origin_request_policies = OriginRequestPolicyServiceServer::new(OriginRequestPolicyApi(policies))
-        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let distributions = bounded!(DistributionServiceServer::new(distributions));
+    let edges = bounded!(EdgeServiceServer::new(edges));
+    let cache_policies = bounded!(CachePolicyServiceServer::new(CachePolicyApi(policies.clone())));
+    let origin_request_policies =
+        bounded!(OriginRequestPolicyServiceServer::new(OriginRequestPolicyApi(policies)));
     Ok(server()
         .timeout(API_TIMEOUT)
         .concurrency_limit_per_connection(API_CALLS_MAX)
@@ -185,9 +187,7 @@ fn api_router(distributions: DistributionApi, policies: PolicyApi, edges: EdgeAp
 }
 
 fn sync_router(sync: SyncApi) -> Router {
-    let sync = SyncServiceServer::new(sync)
-        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let sync = bounded!(SyncServiceServer::new(sync));
     server().add_service(sync)
 }
 

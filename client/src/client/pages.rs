@@ -6,7 +6,7 @@ use super::{Client, call::Repeat};
 use crate::error::{Error, ErrorKind};
 
 /// Results asked for at once. Small enough that a page of large configs stays below the limit of a message.
-const PAGE_SIZE: i32 = 100;
+pub(super) const PAGE_SIZE: i32 = 100;
 
 /// Where in a list one is.
 #[derive(Debug, Default)]

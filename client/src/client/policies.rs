@@ -2,11 +2,12 @@
 
 use headland_proto::v1;
 
-use super::{Client, call::Repeat, pages::Position};
+use super::{
+    Client,
+    call::Repeat,
+    pages::{PAGE_SIZE, Position},
+};
 use crate::error::Error;
-
-/// Results asked for at once.
-const PAGE_SIZE: i32 = 100;
 
 macro_rules! policy_calls {
     ($noun:literal, $nouns:literal, $field:ident, $Wire:ident, $Config:ident, $many:ident: $create:ident $Create:ident, $get:ident $Get:ident,

@@ -12,11 +12,13 @@ use headland_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{answer, status};
 use crate::{
-    distributions::{Distributions, Error, Etag, Page, Stored},
+    distributions::{Distributions, Error, Stored},
+    etag::Etag,
     fleet::{Fleet, Observed},
-    metrics::{CallLabels, Metrics},
+    metrics::Metrics,
+    page::Page,
 };
 
 /// The service.
@@ -33,10 +35,7 @@ impl DistributionApi {
     }
 
     fn answer<T>(&self, method: &'static str, result: Result<T, Error>) -> Result<Response<T>, Status> {
-        let result = result.map_err(|error| status::from_distributions(&error));
-        let labels = CallLabels { method, code: status::code_name(&result) };
-        self.metrics.api_calls.get_or_create(&labels).inc();
-        result.map(Response::new)
+        answer(&self.metrics, method, result.map_err(|error| status::from_distributions(&error)))
     }
 }
 

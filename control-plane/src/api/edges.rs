@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::status;
+use super::{answer, status};
 use crate::{
-    distributions::{Page, next_token},
     fleet::{Edge, Fleet, Greeting, Liveness},
-    metrics::{CallLabels, Metrics},
+    metrics::Metrics,
+    page::{Page, next_token},
 };
 
 /// The service.
@@ -29,9 +29,7 @@ pub(crate) struct EdgeApi {
 
 impl EdgeApi {
     fn answer<T>(&self, method: &'static str, result: Result<T, Status>) -> Result<Response<T>, Status> {
-        let labels = CallLabels { method, code: status::code_name(&result) };
-        self.metrics.api_calls.get_or_create(&labels).inc();
-        result.map(Response::new)
+        answer(&self.metrics, method, result)
     }
 }
 

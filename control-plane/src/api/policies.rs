@@ -9,10 +9,11 @@ use headland_proto::{
 };
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{answer, status};
 use crate::{
-    distributions::{Etag, Page},
-    metrics::{CallLabels, Metrics},
+    etag::Etag,
+    metrics::Metrics,
+    page::Page,
     resources::{Error, Listed, Resources, Stored},
 };
 
@@ -25,10 +26,7 @@ pub(crate) struct PolicyApi {
 
 impl PolicyApi {
     fn answer<T>(&self, method: &'static str, result: Result<T, Error>) -> Result<Response<T>, Status> {
-        let result = result.map_err(|error| status::from_resources(&error));
-        let labels = CallLabels { method, code: status::code_name(&result) };
-        self.metrics.api_calls.get_or_create(&labels).inc();
-        result.map(Response::new)
+        answer(&self.metrics, method, result.map_err(|error| status::from_resources(&error)))
     }
 
     async fn list(&self, kind: Kind, size: i32, token: &str, wanted: i32) -> Result<Listed, Error> {
@@ -45,6 +43,11 @@ impl PolicyApi {
             }
         }
     }
+}
+
+/// The name of a method, by that of its request.
+fn method(request: &'static str) -> &'static str {
+    request.strip_suffix("Request").unwrap_or(request)
 }
 
 /// The service of one kind of policy. `$Wire` is also its message, `$Config` what the operator writes.
@@ -82,12 +85,12 @@ macro_rules! policy_service {
             async fn $create(&self, request: Request<v1::$Create>) -> Result<Response<v1::$Wire>, Status> {
                 let config = Self::config(request.into_inner().config);
                 let result = self.0.resources.create(Kind::$Wire, &config, SystemTime::now()).await;
-                self.0.answer(stringify!($create), result.map(Self::encode))
+                self.0.answer(method(stringify!($Create)), result.map(Self::encode))
             }
 
             async fn $get(&self, request: Request<v1::$Get>) -> Result<Response<v1::$Wire>, Status> {
                 let result = self.0.resources.get(Kind::$Wire, &request.get_ref().id).await;
-                self.0.answer(stringify!($get), result.map(Self::encode))
+                self.0.answer(method(stringify!($Get)), result.map(Self::encode))
             }
 
             async fn $list(&self, request: Request<v1::$List>) -> Result<Response<v1::$Listed>, Status> {
@@ -97,20 +100,20 @@ macro_rules! policy_service {
                     $many: listed.resources.into_iter().map(Self::encode).collect(),
                     next_page_token: listed.next_page_token.unwrap_or_default(),
                 });
-                self.0.answer(stringify!($list), response)
+                self.0.answer(method(stringify!($List)), response)
             }
 
             async fn $update(&self, request: Request<v1::$Update>) -> Result<Response<v1::$Wire>, Status> {
                 let v1::$Update { id, etag, config } = request.into_inner();
                 let (config, now) = (Self::config(config), SystemTime::now());
                 let result = self.0.resources.update(Kind::$Wire, &id, &etag, &config, now).await;
-                self.0.answer(stringify!($update), result.map(Self::encode))
+                self.0.answer(method(stringify!($Update)), result.map(Self::encode))
             }
 
             async fn $delete(&self, request: Request<v1::$Delete>) -> Result<Response<()>, Status> {
                 let v1::$Delete { id, etag } = request.into_inner();
                 let result = self.0.resources.delete(Kind::$Wire, &id, &etag).await;
-                self.0.answer(stringify!($delete), result)
+                self.0.answer(method(stringify!($Delete)), result)
             }
         }
     };

@@ -24,7 +24,7 @@ use crate::plane::{
 };
 
 /// The status line and the body of an admin page.
-async fn page(address: SocketAddr, path: &str) -> (String, String) {
+pub(crate) async fn page(address: SocketAddr, path: &str) -> (String, String) {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");

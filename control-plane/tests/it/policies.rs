@@ -7,6 +7,7 @@ use headland_proto::v1::{
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
 
+use crate::health::page;
 use crate::plane::{
     Plane, assert_refused, config,
     edge::{TestEdge, hello},
@@ -73,6 +74,9 @@ async fn a_policy_is_created_read_changed_and_deleted() {
     let plane = Plane::start().await;
     let created = create(&plane, policy("p", 60)).await.unwrap();
     assert!(!created.managed && created.revision > 0);
+    let (_, figures) = page(plane.handle.admin_address(), "/metrics").await;
+    let counted = "headland_control_plane_api_calls_total{method=\"CreateCachePolicy\",code=\"OK\"} 1";
+    assert!(figures.contains(counted), "{figures}");
     assert_eq!(created.config, Some(policy("p", 60)));
     assert_eq!(get(&plane, &created.id).await.unwrap(), created);
     let changed = update(&plane, &created, policy("q", 90)).await.unwrap();

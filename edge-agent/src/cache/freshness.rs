@@ -63,7 +63,8 @@ closed! {
     }
 }
 
-/// Computes both. With CloudFront semantics an error is kept for `error_ttl_min` at least ("Error caching minimum TTL"). A lifetime of zero means that the response may not be reused without asking the origin.
+/// Computes both. With CloudFront semantics an error is kept for `error_ttl_min` at least ("Error caching minimum TTL"). A lifetime of
+/// zero means that the response may not be reused without asking the origin.
 #[must_use]
 pub fn of(
     policy: &CachePolicy,

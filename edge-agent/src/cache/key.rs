@@ -1,7 +1,8 @@
 //! The cache key: what makes two requests ask for the same object (RFC 9111 section 2; CloudFront guide, "Understand the cache key").
 //!
 //! A key holds the distribution, the path, and what the policy selects of query, headers and cookies: exactly the bytes that are
-//! forwarded, but for what an origin request policy adds. Every part is preceded by its length, so no two different requests can ever write the same key.
+//! forwarded, but for what an origin request policy adds. Every part is preceded by its length, so no two different requests can ever
+//! write the same key.
 
 pub mod shown;
 

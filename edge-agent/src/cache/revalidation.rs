@@ -27,8 +27,8 @@ const NOT_UPDATED: [HeaderName; 6] = [
     HeaderName::from_static("x-headland-id"),
 ];
 
-/// The preconditions that ask whether any of these stored responses is still good (section 4.3.1): every entity tag as the origin knows it, and the
-/// Last-Modified if there is but one response. Empty if they have no validators. The first ones go first, should there be too many.
+/// The preconditions that ask whether any of these stored responses is still good (section 4.3.1): every entity tag as the
+/// origin knows it, and the Last-Modified if there is but one response. Empty if they have no validators. The first ones go first, should there be too many.
 #[must_use]
 pub fn conditions(stored: &[&Head]) -> HeaderMap {
     let mut out = HeaderMap::new();

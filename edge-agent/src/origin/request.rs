@@ -233,9 +233,7 @@ pub fn version_text(version: Version) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, time::Duration};
-
-    use std::sync::Arc;
+    use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
     use headland_proto::model::{
         CachePolicy, Coding, MethodSet, NameSelection, OriginRequestPolicy, Target, TtlBounds,

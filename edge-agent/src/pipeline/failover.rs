@@ -1,6 +1,8 @@
 //! Origin groups: an origin that cannot answer hands a request on to the next (CloudFront guide, "Optimize high availability with CloudFront
 //! origin failover").
 
+use std::sync::Arc;
+
 use headland_proto::model::{Origin, OriginKind};
 use http::{Method, Response};
 
@@ -8,7 +10,6 @@ use super::Worker;
 use crate::{
     origin::{
         Fault,
-        breaker::Outlook,
         http::{Outgoing, UnderWay, name_of},
         response::ResponseBody,
     },
@@ -35,46 +36,45 @@ impl Worker {
         if !may_fail_over(outgoing) {
             return self.origins.fetch(&behavior.origin, outgoing).await;
         }
-        let members: Vec<&Origin> =
-            [&behavior.origin].into_iter().chain(&group.others).map(AsRef::as_ref).collect();
         let now = self.clock.now();
-        let is_down = |origin: &&Origin| self.breakers.is_bad(&name_of(origin), now);
+        let all: Vec<&Arc<Origin>> = behavior.origins().collect();
         // One that is known to be down is passed over, unless all are.
-        let passes_over = !members.iter().all(is_down);
+        let up = all.iter().copied().filter(|origin| !self.breakers.is_bad(&name_of(origin), now));
+        let up: Vec<&Arc<Origin>> = up.collect();
         let host = outgoing.host.clone();
-        let mut last: Fetched = Err(Fault::Overloaded);
-        for (i, origin) in members.iter().enumerate() {
-            let breaker = self.breakers.of(&name_of(origin));
-            let asked = self.clock.now();
-            let _probe = match breaker.outlook(asked) {
-                Outlook::Good => None,
-                Outlook::Probe(probe) => Some(probe),
-                Outlook::Bad if passes_over => continue,
-                Outlook::Bad => None,
-            };
-            if i > 0 {
+        let mut last: Option<Fetched> = None;
+        for origin in if up.is_empty() { all } else { up } {
+            if last.as_ref().is_some_and(|fetched| !group.goes_on_after(fetched)) {
+                break;
+            }
+            if last.is_some() {
+                // The first is counted where the fetch begins.
                 self.metrics.origin_fetches.add(1);
             }
+            let breaker = self.breakers.of(&name_of(origin));
+            let asked = self.clock.now();
+            // Held, if it is one, until it is known how the origin is.
+            let _probe = breaker.outlook(asked);
             // A bucket answers to its own name only.
             let to_bucket = matches!(origin.kind, OriginKind::S3(_));
             outgoing.host.clone_from(if to_bucket { &None } else { &host });
-            last = self.origins.fetch(origin, outgoing).await;
-            match &last {
-                Ok((response, _)) => {
-                    breaker.answered(self.clock.now());
-                    if !group.failover_codes.contains(&response.status()) {
-                        break;
-                    }
-                    tracing::debug!(origin = origin.id, status = %response.status(), "going on to the next origin of a group");
-                }
-                Err(fault) => {
-                    breaker.failed(fault, asked, self.clock.now());
-                    tracing::debug!(origin = origin.id, %fault, "going on to the next origin of a group");
-                }
+            let fetched = self.origins.fetch(origin, outgoing).await;
+            match &fetched {
+                Ok(_) => breaker.answered(self.clock.now()),
+                Err(fault) => breaker.failed(fault, asked, self.clock.now()),
             }
+            last = Some(fetched);
         }
         outgoing.host = host;
-        last
+        // There is always one to ask.
+        last.unwrap_or(Err(Fault::Overloaded))
+    }
+}
+
+impl Group {
+    /// Whether the next origin is asked after this.
+    fn goes_on_after(&self, fetched: &Fetched) -> bool {
+        fetched.as_ref().map_or(true, |(response, _)| self.failover_codes.contains(&response.status()))
     }
 }
 

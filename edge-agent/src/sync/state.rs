@@ -1,7 +1,7 @@
 //! What this edge holds and what an update makes of it: pure rules, no I/O.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -23,7 +23,7 @@ const REASON_CHARS_MAX: usize = 1024;
 /// One distribution that is served.
 #[derive(Debug)]
 struct Held {
-    desired: v1::DesiredDistribution,
+    desired: Arc<v1::DesiredDistribution>,
     compiled: Arc<Distribution>,
 }
 
@@ -132,7 +132,7 @@ impl State {
         v1::LastGood {
             cluster_id: self.cluster_id.clone(),
             revision: self.applied.0,
-            distributions: self.held.values().map(|held| held.desired.clone()).collect(),
+            distributions: self.held.values().map(|held| (*held.desired).clone()).collect(),
             refused_distribution_ids: self.refused.keys().map(|id| id.to_string()).collect(),
             resources: self.resources.to_records(),
         }
@@ -158,7 +158,7 @@ impl State {
             let id: Arc<str> = desired.id.as_str().into();
             match compile(&desired, state.resources.checked()) {
                 Ok(compiled) => {
-                    state.held.insert(id, Arc::new(Held { desired, compiled }));
+                    state.held.insert(id, Arc::new(Held { desired: Arc::new(desired), compiled }));
                 }
                 Err(reason) => {
                     // Of what is newest only the revision of the whole is known.
@@ -234,13 +234,15 @@ impl State {
             next.refused.remove(id.as_str());
         }
         let mut refused = Vec::new();
-        for desired in update.distributions {
+        let mut settled = BTreeSet::new();
+        for desired in update.distributions.into_iter().map(Arc::new) {
             let id: Arc<str> = desired.id.as_str().into();
             let revision = Revision(desired.revision);
             let before = previous.get(&id);
             if !update.whole && before.is_some_and(|before| before.desired.revision > desired.revision) {
                 continue;
             }
+            settled.insert(Arc::clone(&id));
             let before_is_good = before.filter(|held| !taken.concern(&held.desired));
             match hold(&desired, before_is_good, &next.resources) {
                 Ok(held) => {
@@ -251,7 +253,7 @@ impl State {
                     if let Some(before) = before {
                         next.held.insert(Arc::clone(&id), Arc::clone(before));
                     }
-                    let desired = Some(Arc::new(desired));
+                    let desired = Some(desired);
                     next.refused
                         .insert(Arc::clone(&id), Refused { revision, reason, resend: false, desired });
                     refused.push(id);
@@ -259,7 +261,7 @@ impl State {
             }
         }
         if taken.any() {
-            next.compile_anew(&taken, &mut refused);
+            next.compile_anew(&taken, &settled, &mut refused);
         }
         let table = (!same(&self.held, &next.held)).then(|| next.table());
         Outcome::Applied(Box::new(Applied { state: next, table, refused }))
@@ -267,11 +269,15 @@ impl State {
 }
 
 impl State {
-    /// Compiles whatever refers to what has changed: what is served, and what was refused and may now do.
-    fn compile_anew(&mut self, taken: &Taken, refused: &mut Vec<Arc<str>>) {
+    /// Compiles whatever refers to what has changed, and is not `settled` by the update itself: what is served, and what was refused
+    /// and may now do.
+    fn compile_anew(&mut self, taken: &Taken, settled: &BTreeSet<Arc<str>>, refused: &mut Vec<Arc<str>>) {
         let applied = self.applied;
+        let is_due = |id: &Arc<str>, desired: &v1::DesiredDistribution| {
+            !settled.contains(id) && taken.concern(desired)
+        };
         let waiting = self.refused.iter().filter_map(|(id, refused)| {
-            let desired = refused.desired.as_ref().filter(|desired| taken.concern(desired))?;
+            let desired = refused.desired.as_ref().filter(|desired| is_due(id, desired))?;
             Some((Arc::clone(id), Arc::clone(desired)))
         });
         for (id, desired) in waiting.collect::<Vec<_>>() {
@@ -281,7 +287,7 @@ impl State {
             }
         }
         let is_newest = |id: &Arc<str>| !self.refused.contains_key(id);
-        let stale = self.held.iter().filter(|(id, held)| is_newest(id) && taken.concern(&held.desired));
+        let stale = self.held.iter().filter(|(id, held)| is_newest(id) && is_due(id, &held.desired));
         let stale: Vec<_> = stale.map(|(id, held)| (Arc::clone(id), Arc::clone(held))).collect();
         for (id, before) in stale {
             match hold(&before.desired, None, &self.resources) {
@@ -289,7 +295,7 @@ impl State {
                     self.held.insert(id, held);
                 }
                 Err(reason) => {
-                    let desired = Some(Arc::new(before.desired.clone()));
+                    let desired = Some(Arc::clone(&before.desired));
                     let refusal = Refused { revision: applied, reason, resend: false, desired };
                     self.refused.insert(Arc::clone(&id), refusal);
                     refused.push(id);
@@ -301,19 +307,18 @@ impl State {
 
 /// What is held after a distribution was sent: the very same if it says the same, so that nothing is compiled twice.
 fn hold(
-    desired: &v1::DesiredDistribution,
+    desired: &Arc<v1::DesiredDistribution>,
     before: Option<&Arc<Held>>,
     resources: &Holdings,
 ) -> Result<Arc<Held>, String> {
     if let Some(reason) = resources.refusal_for(desired) {
         return Err(reason);
     }
-    match before {
-        Some(before) if before.desired == *desired => return Ok(Arc::clone(before)),
-        _ => {}
+    if let Some(before) = before.filter(|before| before.desired == *desired) {
+        return Ok(Arc::clone(before));
     }
-    compile(desired, resources.checked())
-        .map(|compiled| Arc::new(Held { desired: desired.clone(), compiled }))
+    let compiled = compile(desired, resources.checked())?;
+    Ok(Arc::new(Held { desired: Arc::clone(desired), compiled }))
 }
 
 /// Compiles one distribution. Whatever is wrong with it, or with the compiler, concerns this one only.

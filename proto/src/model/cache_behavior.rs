@@ -38,8 +38,8 @@ impl CacheBehavior {
     /// Whether any of the viewer's cookies reach the origin.
     #[must_use]
     pub fn forwards_cookies(&self) -> bool {
-        let also = self.origin_request_policy.as_ref().map_or(&NameSelection::None, |policy| &policy.cookies);
-        self.cache_policy.cookies != NameSelection::None || *also != NameSelection::None
+        let also = |policy: &Arc<OriginRequestPolicy>| policy.cookies != NameSelection::None;
+        self.cache_policy.keys_cookies() || self.origin_request_policy.as_ref().is_some_and(also)
     }
 }
 

@@ -66,7 +66,7 @@ impl CachePolicy {
 
 /// Request headers that cannot tell objects apart: they describe the connection, the credentials of the cache's own
 /// requests, or something the cache itself decides.
-const HEADERS_NOT_KEYABLE: &[&str] = &[
+pub(super) const HEADERS_NOT_KEYABLE: &[&str] = &[
     "accept-encoding",
     "connection",
     "content-length",

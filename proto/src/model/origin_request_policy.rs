@@ -3,6 +3,7 @@
 use http::{HeaderName, header};
 
 use super::{
+    cache_policy::HEADERS_NOT_KEYABLE,
     selection::{NameSelection, check_header_names, check_names, name_chars},
     violation::Checker,
 };
@@ -54,33 +55,13 @@ impl OriginHeaders {
     }
 }
 
-/// Headers that an origin request policy cannot name (CloudFront guide, "Control origin requests with a policy"): they describe the
-/// connection, or the edge sets them, or, as Authorization, they would reach origins whose responses all viewers share.
-const HEADERS_NOT_FORWARDABLE: &[&str] = &[
-    "accept-encoding",
-    "authorization",
-    "cdn-loop",
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "keep-alive",
-    "max-forwards",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "range",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-];
+/// Headers that an origin request policy cannot name beside those that cannot tell objects apart either (CloudFront guide, "Control origin
+/// requests with a policy"): the edge sets them, or, as Authorization, they would reach origins whose responses all viewers share.
+const HEADERS_NOT_FORWARDABLE: &[&str] = &["authorization", "cdn-loop", "max-forwards"];
+
+fn is_forwardable(header: &HeaderName) -> bool {
+    ![HEADERS_NOT_KEYABLE, HEADERS_NOT_FORWARDABLE].iter().any(|names| names.contains(&header.as_str()))
+}
 
 /// Checks all but name and comment.
 pub(super) fn check(wire: &v1::OriginRequestPolicyConfig, c: &mut Checker<'_>) -> OriginRequestPolicy {
@@ -123,7 +104,7 @@ fn check_headers(wire: Option<&v1::OriginHeaderSelection>, c: &mut Checker<'_>) 
         "must name at least one with mode WHITELIST or ALL_EXCEPT; use NONE or ALL_VIEWER instead".into()
     });
     let refused = |header: &HeaderName| {
-        let refused = mode == Mode::Whitelist && HEADERS_NOT_FORWARDABLE.contains(&header.as_str());
+        let refused = mode == Mode::Whitelist && !is_forwardable(header);
         refused.then(|| match *header {
             header::AUTHORIZATION => {
                 "authorization can be forwarded only with the cache key (cache policy) or with ALL_VIEWER; remove it".into()

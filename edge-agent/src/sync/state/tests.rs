@@ -163,7 +163,7 @@ fn restored_content_under_a_used_revision_is_taken() {
     let mut restored = good(A, 3);
     restored.config.as_mut().unwrap().comment = "another life".into();
     let next = applied(offer(&ten(), WholeUpdate { rewind: true, ..whole(3, vec![restored.clone()]) })).state;
-    assert_eq!(next.held[A].desired, restored);
+    assert_eq!(*next.held[A].desired, restored);
 }
 
 #[test]

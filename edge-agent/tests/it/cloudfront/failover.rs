@@ -111,6 +111,7 @@ fn an_origin_that_is_down_is_passed_over_until_it_may_be_back() {
         assert_eq!(get(edge.address, path, &[]).text(), "good");
     }
     assert_eq!(silent.requests(), 1, "one viewer has waited for it");
+    assert_eq!(edge.shared.metrics.traffic().origin_fetches, 4, "each request to an origin counts once");
     edge.clock.advance(Duration::from_secs(20));
     assert_eq!(get(edge.address, "/d", &[]).text(), "good");
     assert_eq!(silent.requests(), 2, "one has found out whether it is back");

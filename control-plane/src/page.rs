@@ -7,6 +7,10 @@ use headland_proto::{
     model::Violations,
 };
 
+use crate::store::Entry;
+
+/// Encoded size of one page, so that a page of large things still fits into one message.
+const PAGE_BYTES_MAX: usize = 2 << 20;
 /// Marks the form of the token, so that a later form can be told apart.
 const TOKEN_PREFIX: &str = "1.";
 
@@ -52,6 +56,16 @@ impl<K: FromStr> Page<K> {
 #[must_use]
 pub(crate) fn next_token(last: impl Display) -> String {
     format!("{TOKEN_PREFIX}{last}")
+}
+
+/// How many entries fit into one page; at least one, if there is one.
+pub(crate) fn entries_that_fit(entries: &[Entry]) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry| {
+        bytes += entry.value.len();
+        bytes <= PAGE_BYTES_MAX
+    };
+    entries.iter().take_while(fits).count().max(1).min(entries.len())
 }
 
 #[cfg(test)]
