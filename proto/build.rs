@@ -13,6 +13,7 @@ const FILES: &[&str] = &[
     "headland/v1/edge_service.proto",
     "headland/v1/explain.proto",
     "headland/v1/origin_request_policy.proto",
+    "headland/v1/response_headers_policy.proto",
     "headland/v1/record.proto",
     "headland/v1/selection.proto",
     "headland/v1/sync.proto",

@@ -13,6 +13,7 @@ use headland_proto::{
         self, cache_policy_service_client::CachePolicyServiceClient,
         distribution_service_client::DistributionServiceClient, edge_service_client::EdgeServiceClient,
         origin_request_policy_service_client::OriginRequestPolicyServiceClient,
+        response_headers_policy_service_client::ResponseHeadersPolicyServiceClient,
     },
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
@@ -64,6 +65,7 @@ pub struct Client {
     distributions: DistributionServiceClient<Channel>,
     cache_policies: CachePolicyServiceClient<Channel>,
     origin_request_policies: OriginRequestPolicyServiceClient<Channel>,
+    response_headers_policies: ResponseHeadersPolicyServiceClient<Channel>,
     edges: EdgeServiceClient<Channel>,
     endpoint: String,
     call_timeout: Duration,
@@ -81,6 +83,7 @@ impl Client {
             distributions: bounded!(DistributionServiceClient::new(channel.clone())),
             cache_policies: bounded!(CachePolicyServiceClient::new(channel.clone())),
             origin_request_policies: bounded!(OriginRequestPolicyServiceClient::new(channel.clone())),
+            response_headers_policies: bounded!(ResponseHeadersPolicyServiceClient::new(channel.clone())),
             edges: bounded!(EdgeServiceClient::new(channel)),
             endpoint: endpoint.to_owned(),
             call_timeout: options.call_timeout,

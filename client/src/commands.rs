@@ -29,6 +29,7 @@ pub(crate) enum Command {
     Distribution(distribution::Args),
     CachePolicy(policy::CachePolicyArgs),
     OriginRequestPolicy(policy::OriginRequestPolicyArgs),
+    ResponseHeadersPolicy(policy::ResponseHeadersPolicyArgs),
     Edge(edge::Args),
     Explain(explain::Args),
     Lint(lint::Args),
@@ -49,6 +50,9 @@ impl Command {
             }
             Self::OriginRequestPolicy(args) => {
                 context.block_on(async |session| policy::run_origin_request_policy(args, session).await)
+            }
+            Self::ResponseHeadersPolicy(args) => {
+                context.block_on(async |session| policy::run_response_headers_policy(args, session).await)
             }
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),

@@ -11,6 +11,7 @@ mod locate;
 mod origin;
 mod parse;
 mod policy;
+mod response_headers;
 mod wire;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,11 @@ pub use self::{
     policy::{
         CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, OriginHeaderMode,
         OriginHeaderSelection, OriginRequestPolicySpec, PolicyDocument, Semantics,
+    },
+    response_headers::{
+        ContentSecurityPolicySpec, CorsSpec, CustomResponseHeaderSpec, FrameOptionsSpec, OverrideSpec,
+        ReferrerPolicySpec, ResponseHeadersPolicySpec, SecurityHeadersSpec, ServerTimingSpec,
+        StrictTransportSecuritySpec, XssProtectionSpec,
     },
     wire::NotRepresentable,
 };

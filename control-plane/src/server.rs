@@ -8,6 +8,7 @@ use headland_proto::{
         FILE_DESCRIPTOR_SET, cache_policy_service_server::CachePolicyServiceServer,
         distribution_service_server::DistributionServiceServer, edge_service_server::EdgeServiceServer,
         origin_request_policy_service_server::OriginRequestPolicyServiceServer,
+        response_headers_policy_service_server::ResponseHeadersPolicyServiceServer,
         sync_service_server::SyncServiceServer,
     },
 };
@@ -22,7 +23,7 @@ use crate::{
     api::{
         distributions::DistributionApi,
         edges::EdgeApi,
-        policies::{CachePolicyApi, OriginRequestPolicyApi, PolicyApi},
+        policies::{CachePolicyApi, OriginRequestPolicyApi, PolicyApi, ResponseHeadersPolicyApi},
         sync::SyncApi,
     },
     distributions::Distributions,
@@ -174,7 +175,9 @@ fn api_router(distributions: DistributionApi, policies: PolicyApi, edges: EdgeAp
     let edges = bounded!(EdgeServiceServer::new(edges));
     let cache_policies = bounded!(CachePolicyServiceServer::new(CachePolicyApi(policies.clone())));
     let origin_request_policies =
-        bounded!(OriginRequestPolicyServiceServer::new(OriginRequestPolicyApi(policies)));
+        bounded!(OriginRequestPolicyServiceServer::new(OriginRequestPolicyApi(policies.clone())));
+    let response_headers_policies =
+        bounded!(ResponseHeadersPolicyServiceServer::new(ResponseHeadersPolicyApi(policies)));
     Ok(server()
         .timeout(API_TIMEOUT)
         .concurrency_limit_per_connection(API_CALLS_MAX)
@@ -182,6 +185,7 @@ fn api_router(distributions: DistributionApi, policies: PolicyApi, edges: EdgeAp
         .add_service(distributions)
         .add_service(cache_policies)
         .add_service(origin_request_policies)
+        .add_service(response_headers_policies)
         .add_service(edges)
         .add_service(reflection))
 }

@@ -22,6 +22,7 @@ mod effects;
 mod errand;
 mod failover;
 pub(crate) mod fill;
+mod finish;
 mod freshen;
 pub(crate) mod lookup;
 mod obtain;
@@ -53,6 +54,7 @@ use self::{
     consider::{Act, Decision, Grounds, Road},
     debug::{Course, Debug},
     errand::{Asking, Errand, Sent, Way},
+    finish::Finish,
     lookup::{Found, Slot},
     request_id::RequestIds,
 };
@@ -202,19 +204,25 @@ impl Worker {
         self.answer(request.map(Sent::Body), address, connection)
     }
 
-    /// The same; in place of an error, the page that the distribution has for it.
+    /// The same; in place of an error, the page that the distribution has for it, and with the headers that it wishes.
     fn answer(
         self: &Rc<Self>,
-        request: Request<Sent>,
+        mut request: Request<Sent>,
         address: IpAddr,
         connection: &Rc<ConnectionState>,
     ) -> Answer {
-        let rescue = self.rescue(&request, address, connection);
+        let (rescue, finish) = (self.rescue(&request, address, connection), self.finish(&request));
+        if finish.as_ref().is_some_and(Finish::is_timed) && matches!(request.body(), Sent::Directly) {
+            *request.body_mut() = Sent::Nothing;
+        }
         let answer = self.answer_as_it_is(request, address, connection, true);
-        match rescue {
+        let answer = match rescue {
             None => answer,
             Some(rescue) => Answer::later(rescue.over(answer)),
-        }
+        };
+        let Some(finish) = finish else { return answer };
+        let worker = Rc::clone(self);
+        answer.then(move |response| worker.finished(&finish, response))
     }
 
     /// The answer itself, once more if something has been loaded from disk meanwhile.

@@ -1,7 +1,8 @@
 //! Viewers: accepting their connections, reading their requests, writing their responses.
 //!
 //! `listener` runs the workers, `connection` keeps each connection's time, `http1` speaks HTTP/1.1, `request` admits, `response`, `conditional`, `range` and
-//! `multipart` make heads, `alphabet` checks texts, `cache_status` says what the cache did, `body` sends, `error_page` explains.
+//! `multipart` make heads, `alphabet` checks texts, `cache_status` says what the cache did, `body` sends, `error_page` explains,
+//! `response_headers` changes heads as policies say.
 
 pub mod accept_encoding;
 mod alphabet;
@@ -17,3 +18,4 @@ pub mod multipart;
 pub mod range;
 pub mod request;
 pub mod response;
+pub(crate) mod response_headers;

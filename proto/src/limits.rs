@@ -74,6 +74,16 @@ pub const POLICY_NAME_CHARS_MAX: usize = 128;
 pub const FORWARDED_NAMES_MAX: usize = 10;
 /// Characters of all names in an origin request policy together. CloudFront: 1,024.
 pub const FORWARDED_NAMES_CHARS_MAX: usize = 1024;
+/// Custom headers of a response headers policy. CloudFront: 10.
+pub const CUSTOM_RESPONSE_HEADERS_MAX: usize = 10;
+/// Headers that a response headers policy removes. CloudFront: 10.
+pub const REMOVED_HEADERS_MAX: usize = 10;
+/// Origins or header names in one list of a policy's CORS settings. CloudFront does not publish its own.
+pub const CORS_NAMES_MAX: usize = 100;
+/// Characters of an origin that CORS settings allow: scheme, host and port.
+pub const CORS_ORIGIN_CHARS_MAX: usize = 300;
+/// Longest time a browser is told to keep the answer to a preflight: no browser keeps it longer.
+pub const CORS_MAX_AGE_MAX: Duration = Duration::from_secs(86_400);
 /// Size of an encoded policy.
 pub const RESOURCE_BYTES_MAX: usize = 64 << 10;
 /// Longest TTL: 100 years, as CloudFront.

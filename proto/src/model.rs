@@ -16,6 +16,7 @@ pub mod origin_group;
 pub mod origin_request_policy;
 pub mod path_pattern;
 pub mod resources;
+pub mod response_headers_policy;
 pub mod selection;
 pub mod violation;
 
@@ -31,5 +32,6 @@ pub use origin_group::OriginGroup;
 pub use origin_request_policy::{OriginHeaders, OriginRequestPolicy};
 pub use path_pattern::PathPattern;
 pub use resources::{Kind, Resource, Resources};
+pub use response_headers_policy::{AddedHeader, Cors, ResponseHeadersPolicy};
 pub use selection::NameSelection;
 pub use violation::{Violation, Violations};

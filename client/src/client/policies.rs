@@ -113,3 +113,13 @@ policy_calls!(
     update_origin_request_policy UpdateOriginRequestPolicyRequest,
     delete_origin_request_policy DeleteOriginRequestPolicyRequest
 );
+
+policy_calls!(
+    "response headers policy", "response headers policies", response_headers_policies, ResponseHeadersPolicy,
+    ResponseHeadersPolicyConfig, response_headers_policies:
+    create_response_headers_policy CreateResponseHeadersPolicyRequest,
+    get_response_headers_policy GetResponseHeadersPolicyRequest,
+    list_response_headers_policies ListResponseHeadersPoliciesRequest,
+    update_response_headers_policy UpdateResponseHeadersPolicyRequest,
+    delete_response_headers_policy DeleteResponseHeadersPolicyRequest
+);

@@ -105,6 +105,10 @@ async fn resources_of(config: &v1::DistributionConfig, client: &Client) -> Resul
             Kind::OriginRequestPolicy => {
                 client.get_origin_request_policy(id).await.map(|p| p.config.map(Wire::OriginRequestPolicy))
             }
+            Kind::ResponseHeadersPolicy => {
+                let policy = client.get_response_headers_policy(id).await;
+                policy.map(|p| p.config.map(Wire::ResponseHeadersPolicy))
+            }
         };
         let kind = match wire {
             Ok(kind) => kind,

@@ -1,11 +1,14 @@
-//! `headland cache-policy` and `headland origin-request-policy`: what cache behaviors of many distributions share.
+//! `headland cache-policy`, `origin-request-policy` and `response-headers-policy`: what cache behaviors of many distributions share.
 
 use std::path::PathBuf;
 
 use headland::{
     client::Client,
     error::{Error, ErrorKind},
-    spec::{CachePolicySpec, NotRepresentable, OriginRequestPolicySpec, PolicyDocument, Spec},
+    spec::{
+        CachePolicySpec, NotRepresentable, OriginRequestPolicySpec, PolicyDocument,
+        ResponseHeadersPolicySpec, Spec,
+    },
     v1,
 };
 use serde::Serialize;
@@ -23,6 +26,13 @@ pub(crate) struct CachePolicyArgs {
 /// Create, look at and change origin request policies: what reaches origins beside what is in the cache key
 #[derive(Debug, clap::Args)]
 pub(crate) struct OriginRequestPolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+/// Create, look at and change response headers policies: what is removed from, and added to, every response
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResponseHeadersPolicyArgs {
     #[command(subcommand)]
     command: PolicyCommand,
 }
@@ -186,6 +196,15 @@ noun!(
     update_origin_request_policy,
     delete_origin_request_policy
 );
+noun!(
+    ResponseHeadersPolicySpec,
+    "response headers policy",
+    create_response_headers_policy,
+    get_response_headers_policy,
+    list_response_headers_policies,
+    update_response_headers_policy,
+    delete_response_headers_policy
+);
 
 pub(crate) async fn run_cache_policy(args: CachePolicyArgs, session: &mut Session<'_>) -> Result<(), Error> {
     run::<CachePolicySpec>(args.command, session).await
@@ -196,6 +215,13 @@ pub(crate) async fn run_origin_request_policy(
     session: &mut Session<'_>,
 ) -> Result<(), Error> {
     run::<OriginRequestPolicySpec>(args.command, session).await
+}
+
+pub(crate) async fn run_response_headers_policy(
+    args: ResponseHeadersPolicyArgs,
+    session: &mut Session<'_>,
+) -> Result<(), Error> {
+    run::<ResponseHeadersPolicySpec>(args.command, session).await
 }
 
 async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'_>) -> Result<(), Error> {

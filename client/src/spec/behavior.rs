@@ -32,6 +32,9 @@ pub struct CacheBehaviorSpec {
     /// The id of an origin request policy: what reaches the origin beside what is in the cache key.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub origin_request_policy_id: String,
+    /// The id of a response headers policy: what is removed from, and added to, every response.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub response_headers_policy_id: String,
     /// Compression by the edge, in the codings that the cache policy enables.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compress: bool,

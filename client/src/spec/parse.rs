@@ -7,6 +7,7 @@ use serde_saphyr::MessageFormatter;
 
 use super::{
     CachePolicySpec, DistributionDocument, DistributionSpec, OriginRequestPolicySpec, PolicyDocument,
+    ResponseHeadersPolicySpec,
     locate::{Node, Place},
 };
 use crate::error::{Error, ErrorKind, Violation};
@@ -37,6 +38,14 @@ impl Spec for CachePolicySpec {
 }
 
 impl Spec for OriginRequestPolicySpec {
+    type Document = PolicyDocument<Self>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
+impl Spec for ResponseHeadersPolicySpec {
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {

@@ -5,6 +5,7 @@ mod document;
 mod explanation;
 mod origin;
 mod policy;
+mod response_headers;
 
 use headland_proto::v1;
 

@@ -135,3 +135,13 @@ policy_service!(
     update_origin_request_policy UpdateOriginRequestPolicyRequest,
     delete_origin_request_policy DeleteOriginRequestPolicyRequest
 );
+
+policy_service!(
+    ResponseHeadersPolicyApi, ResponseHeadersPolicy, ResponseHeadersPolicyConfig,
+    response_headers_policy_service_server, ResponseHeadersPolicyService, response_headers_policies,
+    ListResponseHeadersPoliciesRequest, ListResponseHeadersPoliciesResponse:
+    create_response_headers_policy CreateResponseHeadersPolicyRequest,
+    get_response_headers_policy GetResponseHeadersPolicyRequest, list_response_headers_policies,
+    update_response_headers_policy UpdateResponseHeadersPolicyRequest,
+    delete_response_headers_policy DeleteResponseHeadersPolicyRequest
+);

@@ -183,6 +183,7 @@ fn type_of(kind: Kind) -> &'static str {
     match kind {
         Kind::CachePolicy => "headland.v1.CachePolicy",
         Kind::OriginRequestPolicy => "headland.v1.OriginRequestPolicy",
+        Kind::ResponseHeadersPolicy => "headland.v1.ResponseHeadersPolicy",
     }
 }
 

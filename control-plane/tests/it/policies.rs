@@ -3,6 +3,7 @@
 use headland_proto::v1::{
     self, CachePolicy, CachePolicyConfig, PolicyType, cache_policy_service_client::CachePolicyServiceClient,
     origin_request_policy_service_client::OriginRequestPolicyServiceClient,
+    response_headers_policy_service_client::ResponseHeadersPolicyServiceClient,
 };
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
@@ -235,4 +236,32 @@ async fn a_changed_policy_is_told_once_and_its_users_are_not() {
     assert_eq!(edge.update().await.resources[0].id, unused.id);
     delete(&plane, &unused).await.unwrap();
     assert_eq!(edge.update().await.deleted_resource_ids, [unused.id]);
+}
+
+#[tokio::test]
+async fn a_response_headers_policy_lives_as_the_others_do() {
+    let plane = Plane::start().await;
+    let mut client = ResponseHeadersPolicyServiceClient::new(plane.channel().await);
+    let config = |removed: &[&str]| v1::ResponseHeadersPolicyConfig {
+        name: "p".into(),
+        removed_headers: removed.iter().map(|&name| name.to_owned()).collect(),
+        ..Default::default()
+    };
+    let create = |config| v1::CreateResponseHeadersPolicyRequest { config: Some(config) };
+    let refused = client.create_response_headers_policy(create(config(&["via"]))).await;
+    assert_refused(refused, Code::InvalidArgument, "INVALID");
+    let created =
+        client.create_response_headers_policy(create(config(&["server"]))).await.unwrap().into_inner();
+    let list = v1::ListResponseHeadersPoliciesRequest::default();
+    let listed = client.list_response_headers_policies(list).await.unwrap().into_inner();
+    let names = |p: &v1::ResponseHeadersPolicy| p.config.clone().unwrap_or_default().name;
+    let names: Vec<_> = listed.response_headers_policies.iter().map(names).collect();
+    assert_eq!((names.len(), names[0].as_str(), names[5].as_str()), (6, "Managed-SimpleCORS", "p"));
+
+    let mut using = using("uses", "", "");
+    using.default_cache_behavior.as_mut().unwrap().response_headers_policy_id = created.id.clone();
+    plane.create(using).await.unwrap();
+    let delete = v1::DeleteResponseHeadersPolicyRequest { id: created.id, etag: created.etag };
+    let refused = client.delete_response_headers_policy(delete).await;
+    assert_refused(refused, Code::FailedPrecondition, "IN_USE");
 }

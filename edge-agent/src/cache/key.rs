@@ -330,6 +330,7 @@ mod tests {
                         let headers = OriginHeaders::None;
                         std::sync::Arc::new(OriginRequestPolicy { headers, cookies, query_strings })
                     }),
+                    response_headers_policy: None,
                 };
                 let viewer = headers(&[("cookie", "z=1; lang=de; id=7")]);
                 assert_eq!(forwarded_query(Some("utm=1&v=2&x"), &rules).as_deref(), query);

@@ -261,6 +261,7 @@ mod tests {
             allowed_methods: MethodSet::All,
             cache_policy: Arc::new(cache_policy),
             origin_request_policy,
+            response_headers_policy: None,
             compress: false,
         }
     }

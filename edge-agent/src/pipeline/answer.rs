@@ -29,6 +29,17 @@ impl Answer {
     pub(super) fn later(response: impl Future<Output = Response<ViewerBody>> + 'static) -> Self {
         Self(AnswerState::Later(Box::pin(response)))
     }
+
+    /// The same, changed.
+    pub(super) fn then(
+        self,
+        change: impl FnOnce(Response<ViewerBody>) -> Response<ViewerBody> + 'static,
+    ) -> Self {
+        match self.0 {
+            AnswerState::Now(response) => Self(AnswerState::Now(response.map(change))),
+            AnswerState::Later(response) => Self::later(async move { change(response.await) }),
+        }
+    }
 }
 
 impl Future for Answer {

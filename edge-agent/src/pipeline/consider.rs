@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use headland_proto::model::{MethodSet, Semantics};
+use headland_proto::model::{MethodSet, ResponseHeadersPolicy, Semantics};
 use http::{HeaderMap, Method, Request, header};
 
 use super::lookup::{self, Found, Slot};
@@ -24,6 +24,7 @@ use crate::{
         conditional,
         max_forwards::{self, MaxForwards},
         request::{self, Refusal},
+        response_headers,
     },
 };
 
@@ -171,11 +172,15 @@ pub(crate) fn decide<'a, B>(
     }
     let (method, headers) = (request.method(), request.headers());
     let place = place(grounds, table, request, witness)?;
-    if max_forwards::decide(method, headers) == MaxForwards::AnswerHere {
-        let allowed = place.behavior.rules.allowed_methods;
+    let rules = &place.behavior.rules;
+    let is_preflight = |policy: &Arc<ResponseHeadersPolicy>| response_headers::answers(policy, request);
+    if max_forwards::decide(method, headers) == MaxForwards::AnswerHere
+        || rules.response_headers_policy.as_ref().is_some_and(is_preflight)
+    {
+        let allowed = rules.allowed_methods;
         return Ok(Decision::For(place, Act::Options(allowed)));
     }
-    let policy = &place.behavior.rules.cache_policy;
+    let policy = &rules.cache_policy;
     let directives = lookup::directives(policy, headers);
     if let Some(past) = goes_past_cache(method, headers, has_body, place.behavior)? {
         return match directives.only_if_cached {

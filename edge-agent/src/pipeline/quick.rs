@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headland_proto::model::{CachePolicy, NameSelection, Semantics};
 use http::{HeaderMap, Method, header};
 
-use super::{Worker, consider::goes_past_cache, lookup};
+use super::{Worker, consider::goes_past_cache, finish, lookup};
 use crate::{
     cache::{
         cache_control::RequestDirectives, disk::FileBody, key, object::Object, tiers::OnDisk,
@@ -16,6 +16,7 @@ use crate::{
         accept_encoding,
         cache_status::{Handling, integer, ttl},
         http1::Plain,
+        response_headers::{self, Occasion},
     },
 };
 
@@ -36,6 +37,9 @@ impl Worker {
         let distribution = table.distribution(&target.host).filter(|distribution| distribution.enabled)?;
         let path = distribution.object_for(target.path);
         let behavior = distribution.behavior(path);
+        if !finish::is_written_at_once(behavior) {
+            return None;
+        }
         let (policy, nothing) = (&behavior.rules.cache_policy, HeaderMap::new());
         let through_cache = matches!(goes_past_cache(&Method::GET, &nothing, false, behavior), Ok(None));
         if !through_cache || !is_indifferent(policy, plain) {
@@ -81,7 +85,13 @@ impl Worker {
         self.metrics.results[handling.result().index()].add(1);
         self.metrics.viewer_bytes_sent.add(object.body_bytes() + in_file);
 
-        head.extend_from_slice(object.head.text());
+        match &behavior.rules.response_headers_policy {
+            None => head.extend_from_slice(object.head.text()),
+            Some(policy) => {
+                let occasion = Occasion { origin: plain.origin, is_preflight: false };
+                response_headers::write(policy, occasion, object.head.text(), head);
+            }
+        }
         let age = object.head.age_seconds(now);
         end_head(head, Some(age), &handling, &self.identity.pseudonym, &self.ids.next_text());
         let object = self.cache.asked_again(&key, object);

@@ -164,11 +164,20 @@ impl Distribution {
         patterns.find(|(_, pattern)| pattern.matches(&path))
     }
 
+    /// Whether any of its behaviors has a response headers policy.
+    #[must_use]
+    pub fn has_response_headers(&self) -> bool {
+        self.all_behaviors().any(|behavior| behavior.rules.response_headers_policy.is_some())
+    }
+
+    fn all_behaviors(&self) -> impl Iterator<Item = &Arc<Behavior>> {
+        self.behaviors.iter().map(|(_, behavior)| behavior).chain([&self.default_behavior])
+    }
+
     /// Every origin that a behavior sends requests to, without repetition.
     pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
-        let behaviors = self.behaviors.iter().map(|(_, behavior)| behavior).chain([&self.default_behavior]);
         let mut seen = HashSet::new();
-        behaviors
+        self.all_behaviors()
             .flat_map(|behavior| behavior.origins())
             .filter(move |origin| seen.insert(origin.id.as_str()))
     }

@@ -159,6 +159,14 @@ impl ViewerBody {
         }
     }
 
+    /// The head that is written, to be changed.
+    pub(crate) fn written_head(&mut self) -> Option<&mut Vec<u8>> {
+        match &mut self.source {
+            Source::Written(head, _) => Some(head),
+            _ => None,
+        }
+    }
+
     /// Several parts of a stored object.
     #[must_use]
     pub(crate) fn parts(object: &Arc<Object>, multipart: Multipart) -> Self {

@@ -4,5 +4,6 @@ mod custom_errors;
 mod errors;
 mod failover;
 mod forwarding;
+mod response_headers;
 mod stale;
 mod ttl;

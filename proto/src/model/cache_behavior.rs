@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{
-    NameSelection, OriginRequestPolicy, Resources, cache_policy, cache_policy::CachePolicy,
-    violation::Checker,
+    NameSelection, OriginRequestPolicy, Resources, ResponseHeadersPolicy, cache_policy,
+    cache_policy::CachePolicy, violation::Checker,
 };
 use crate::v1;
 
@@ -21,6 +21,8 @@ pub struct CacheBehavior {
     pub cache_policy: Arc<CachePolicy>,
     /// What reaches the origin beside what is in the cache key.
     pub origin_request_policy: Option<Arc<OriginRequestPolicy>>,
+    /// What is changed in every response to a viewer.
+    pub response_headers_policy: Option<Arc<ResponseHeadersPolicy>>,
     /// Whether the edge compresses what the origin sends as it is.
     pub compress: bool,
 }
@@ -116,20 +118,21 @@ pub(super) fn check(
             .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
     }
     let cache_policy = check_cache_policy(wire, resources, c);
-    let origin_request_policy = match wire.origin_request_policy_id.as_str() {
-        "" => None,
-        id => {
-            let policy = resources.origin_request_policy(id).cloned();
-            c.field("origin_request_policy_id")
-                .ensure(policy.is_some(), || unknown("origin request policy", id));
-            Some(policy?)
-        }
+    let mut refer = |field, kind, id: &str, is_there: bool| {
+        c.field(field).ensure(id.is_empty() || is_there, || unknown(kind, id));
     };
+    let id = &wire.origin_request_policy_id;
+    let origin_request_policy = resources.origin_request_policy(id).cloned();
+    refer("origin_request_policy_id", "origin request policy", id, origin_request_policy.is_some());
+    let id = &wire.response_headers_policy_id;
+    let response_headers_policy = resources.response_headers_policy(id).cloned();
+    refer("response_headers_policy_id", "response headers policy", id, response_headers_policy.is_some());
     Some(CacheBehavior {
         target: target?,
         allowed_methods,
         cache_policy: cache_policy?,
         origin_request_policy,
+        response_headers_policy,
         compress: wire.compress,
     })
 }

@@ -1,5 +1,7 @@
 //! The policies that come with the program: CloudFront's managed ones, under their ids and names (CloudFront guide, "Use managed cache
-//! policies" and "Use managed origin request policies").
+//! policies", "Use managed origin request policies" and "Use managed response headers policies").
+
+mod response_headers;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -32,6 +34,7 @@ pub struct Managed {
 static ALL: LazyLock<Vec<Managed>> = LazyLock::new(|| {
     let mut all = cache_policies();
     all.extend(origin_request_policies());
+    all.extend(response_headers::policies());
     all
 });
 
@@ -238,6 +241,7 @@ mod tests {
         let all = [OPTIMIZED, MEDIA_PACKAGE, UNCOMPRESSED, DISABLED].map(codings);
         assert_eq!(all, ["br,gzip", "gzip", "", ""]);
         assert_eq!(of_kind(Kind::OriginRequestPolicy).count(), 5);
+        assert_eq!(of_kind(Kind::ResponseHeadersPolicy).count(), 5);
         assert!(find("00000000-0000-0000-0000-000000000000").is_none());
     }
 }

@@ -6,6 +6,7 @@ use super::{
     cache_policy::{self, CachePolicy},
     managed,
     origin_request_policy::{self, OriginRequestPolicy},
+    response_headers_policy::{self, ResponseHeadersPolicy},
     violation::{Checker, Violations},
 };
 use crate::{
@@ -21,11 +22,13 @@ pub enum Kind {
     CachePolicy,
     /// An origin request policy.
     OriginRequestPolicy,
+    /// A response headers policy.
+    ResponseHeadersPolicy,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::CachePolicy, Self::OriginRequestPolicy];
+    pub const ALL: [Self; 3] = [Self::CachePolicy, Self::OriginRequestPolicy, Self::ResponseHeadersPolicy];
 
     /// The plural, as it stands in store keys: stable.
     #[must_use]
@@ -33,6 +36,7 @@ impl Kind {
         match self {
             Self::CachePolicy => "cache-policies",
             Self::OriginRequestPolicy => "origin-request-policies",
+            Self::ResponseHeadersPolicy => "response-headers-policies",
         }
     }
 
@@ -42,6 +46,7 @@ impl Kind {
         Some(match config.kind.as_ref()? {
             Wire::CachePolicy(_) => Self::CachePolicy,
             Wire::OriginRequestPolicy(_) => Self::OriginRequestPolicy,
+            Wire::ResponseHeadersPolicy(_) => Self::ResponseHeadersPolicy,
         })
     }
 }
@@ -51,6 +56,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::CachePolicy => "cache policy",
             Self::OriginRequestPolicy => "origin request policy",
+            Self::ResponseHeadersPolicy => "response headers policy",
         })
     }
 }
@@ -61,6 +67,7 @@ pub fn name(config: &v1::ResourceConfig) -> &str {
     match &config.kind {
         Some(Wire::CachePolicy(policy)) => &policy.name,
         Some(Wire::OriginRequestPolicy(policy)) => &policy.name,
+        Some(Wire::ResponseHeadersPolicy(policy)) => &policy.name,
         None => "",
     }
 }
@@ -72,6 +79,8 @@ pub enum Resource {
     CachePolicy(Arc<CachePolicy>),
     /// An origin request policy.
     OriginRequestPolicy(Arc<OriginRequestPolicy>),
+    /// A response headers policy.
+    ResponseHeadersPolicy(Arc<ResponseHeadersPolicy>),
 }
 
 impl TryFrom<&v1::ResourceConfig> for Resource {
@@ -93,6 +102,10 @@ impl TryFrom<&v1::ResourceConfig> for Resource {
             Some(Wire::OriginRequestPolicy(policy)) => {
                 check_texts(&policy.name, &policy.comment, &mut c);
                 Some(Self::OriginRequestPolicy(Arc::new(origin_request_policy::check(policy, &mut c))))
+            }
+            Some(Wire::ResponseHeadersPolicy(policy)) => {
+                check_texts(&policy.name, &policy.comment, &mut c);
+                Some(Self::ResponseHeadersPolicy(Arc::new(response_headers_policy::check(policy, &mut c))))
             }
             None => {
                 c.violation("is of a kind that this version does not know");
@@ -152,7 +165,7 @@ impl Resources {
     pub fn cache_policy(&self, id: &str) -> Option<&Arc<CachePolicy>> {
         match self.get(id)? {
             Resource::CachePolicy(policy) => Some(policy),
-            Resource::OriginRequestPolicy(_) => None,
+            _ => None,
         }
     }
 
@@ -161,7 +174,16 @@ impl Resources {
     pub fn origin_request_policy(&self, id: &str) -> Option<&Arc<OriginRequestPolicy>> {
         match self.get(id)? {
             Resource::OriginRequestPolicy(policy) => Some(policy),
-            Resource::CachePolicy(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The response headers policy with this id.
+    #[must_use]
+    pub fn response_headers_policy(&self, id: &str) -> Option<&Arc<ResponseHeadersPolicy>> {
+        match self.get(id)? {
+            Resource::ResponseHeadersPolicy(policy) => Some(policy),
+            _ => None,
         }
     }
 }
@@ -174,6 +196,7 @@ pub fn used_by(config: &v1::DistributionConfig) -> Vec<(Kind, &str)> {
         for one in [
             (Kind::CachePolicy, behavior.cache_policy_id.as_str()),
             (Kind::OriginRequestPolicy, behavior.origin_request_policy_id.as_str()),
+            (Kind::ResponseHeadersPolicy, behavior.response_headers_policy_id.as_str()),
         ] {
             if !one.1.is_empty() && !used.contains(&one) {
                 used.push(one);

@@ -54,6 +54,9 @@ pub(crate) struct ConfigFlags {
     /// Id of the origin request policy: what reaches the origin beside what is in the cache key; '' for none
     #[arg(long, value_name = "ID")]
     origin_request_policy: Option<String>,
+    /// Id of the response headers policy: what is removed from, and added to, every response; '' for none
+    #[arg(long, value_name = "ID")]
+    response_headers_policy: Option<String>,
     /// How long objects are kept when the origin does not say, such as 90, 90s or 1h30m
     #[arg(long, value_name = "DURATION")]
     default_ttl: Option<SpecDuration>,
@@ -104,6 +107,7 @@ impl ConfigFlags {
             || !self.alias.is_empty()
             || self.cache_policy.is_some()
             || self.origin_request_policy.is_some()
+            || self.response_headers_policy.is_some()
             || {
                 self.apply_behavior(&mut changed);
                 changed != DistributionSpec::default()
@@ -236,6 +240,9 @@ impl ConfigFlags {
         if let Some(id) = &self.origin_request_policy {
             behavior.get_or_insert_default().origin_request_policy_id.clone_from(id);
         }
+        if let Some(id) = &self.response_headers_policy {
+            behavior.get_or_insert_default().response_headers_policy_id.clone_from(id);
+        }
         let policy = |behavior: &mut Option<CacheBehaviorSpec>,
                       change: &dyn Fn(&mut headland::spec::CachePolicySpec)| {
             change(behavior.get_or_insert_default().cache_policy.get_or_insert_default());
@@ -278,6 +285,7 @@ pub(crate) fn in_flags(violation: Violation) -> Violation {
         ("default_cache_behavior.allowed_methods", "--allow-all-methods"),
         ("default_cache_behavior.cache_policy_id", "--cache-policy"),
         ("default_cache_behavior.origin_request_policy_id", "--origin-request-policy"),
+        ("default_cache_behavior.response_headers_policy_id", "--response-headers-policy"),
         ("default_cache_behavior.cache_policy.semantics", "--semantics"),
         ("default_cache_behavior.cache_policy.min_ttl", "--min-ttl"),
         ("default_cache_behavior.cache_policy.default_ttl", "--default-ttl"),

@@ -5,7 +5,7 @@ use headland_proto::v1::{self, cache_policy_config, name_selection, origin_heade
 use super::{NotRepresentable, document::time, from_wire_duration, optional, to_wire_duration};
 use crate::spec::{
     CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, OriginHeaderMode,
-    OriginHeaderSelection, OriginRequestPolicySpec, PolicyDocument, Semantics,
+    OriginHeaderSelection, OriginRequestPolicySpec, PolicyDocument, ResponseHeadersPolicySpec, Semantics,
 };
 
 impl From<&CachePolicySpec> for v1::CachePolicyConfig {
@@ -175,3 +175,4 @@ macro_rules! document {
 
 document!(CachePolicy, CachePolicySpec);
 document!(OriginRequestPolicy, OriginRequestPolicySpec);
+document!(ResponseHeadersPolicy, ResponseHeadersPolicySpec);

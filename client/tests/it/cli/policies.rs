@@ -34,9 +34,11 @@ async fn a_policy_lives_from_create_to_delete() {
 #[tokio::test(flavor = "multi_thread")]
 async fn managed_policies_are_listed_and_may_be_copied_but_not_changed() {
     let bench = Bench::start().await;
-    for (noun, name) in
-        [("cache-policy", "Managed-CachingOptimized"), ("origin-request-policy", "Managed-AllViewer")]
-    {
+    for (noun, name) in [
+        ("cache-policy", "Managed-CachingOptimized"),
+        ("origin-request-policy", "Managed-AllViewer"),
+        ("response-headers-policy", "Managed-SimpleCORS"),
+    ] {
         let listed = bench.headland(&format!("{noun} list")).await.ok().stdout;
         assert!(listed.contains(name) && listed.contains("managed"), "{listed}");
         let custom = bench.headland(&format!("{noun} list --type custom -o json")).await.ok();

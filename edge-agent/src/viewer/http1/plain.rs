@@ -37,6 +37,8 @@ pub(crate) struct Plain<'b> {
     pub(crate) has_directives: bool,
     /// Its Accept-Encoding, which some policies key by.
     pub(crate) accept_encoding: Option<&'b [u8]>,
+    /// Its Origin, which some policies answer.
+    pub(crate) origin: Option<&'b [u8]>,
 }
 
 /// What a header field means for the way a request goes.
@@ -48,6 +50,7 @@ enum Effect {
     Cookie,
     Directive,
     AcceptEncoding,
+    Origin,
     Connection,
     /// It changes the answer, or where it comes from.
     Answer,
@@ -70,7 +73,7 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
     };
     let mut plain = method == "GET";
     let (mut host, mut has_cookies, mut has_directives) = (None, false, false);
-    let mut accept_encoding = None;
+    let (mut accept_encoding, mut origin) = (None, None);
     for header in request.headers.iter() {
         match effect(header.name) {
             Effect::None => {}
@@ -79,6 +82,7 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
             Effect::Directive => has_directives = true,
             // Several lines are seldom, and left to those who read them all.
             Effect::AcceptEncoding => plain &= accept_encoding.replace(header.value).is_none(),
+            Effect::Origin => plain &= origin.replace(header.value).is_none(),
             Effect::Connection => plain &= header.value.eq_ignore_ascii_case(b"keep-alive"),
             Effect::Answer => plain = false,
             Effect::Framing => return Received::Unclear,
@@ -89,7 +93,7 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
     }
     match host.filter(|_| plain).and_then(|host| plain_target(target, host)) {
         Some(target) => {
-            let plain = Plain { target, has_cookies, has_directives, accept_encoding };
+            let plain = Plain { target, has_cookies, has_directives, accept_encoding, origin };
             Received::Plain(plain, length)
         }
         None => Received::Other(length),
@@ -144,6 +148,7 @@ fn effect(name: &str) -> Effect {
         5 if is("range") => Effect::Answer,
         6 if is("cookie") => Effect::Cookie,
         6 if is("pragma") => Effect::Directive,
+        6 if is("origin") => Effect::Origin,
         6 if is("expect") => Effect::Framing,
         7 if is("upgrade") || is("trailer") => Effect::Framing,
         8 if is("if-match") || is("if-range") || is("cdn-loop") => Effect::Answer,
@@ -167,7 +172,7 @@ mod tests {
 
     fn plain<'b>(host: &'b str, path: &'b str, query: Option<&'b str>) -> Plain<'b> {
         let target = Target { host: Cow::Borrowed(host), path, query };
-        Plain { target, has_cookies: false, has_directives: false, accept_encoding: None }
+        Plain { target, has_cookies: false, has_directives: false, accept_encoding: None, origin: None }
     }
 
     fn check(head: &str, expected: Received<'_>) {
@@ -229,6 +234,7 @@ mod tests {
             "connection: keep-alive, x",
             "host: b",
             "accept-encoding: br\r\naccept-encoding: gzip",
+            "origin: http://a\r\norigin: http://b",
         ] {
             let head = format!("GET / HTTP/1.1\r\nhost: a\r\n{field}\r\n\r\n");
             check(&head, Received::Other(head.len()));
