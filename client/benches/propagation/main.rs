@@ -117,7 +117,7 @@ async fn measure(name: &'static str, network: &Network, home: &Path) -> Fallible
     for n in 0..=COMMANDS {
         sleep(PAUSE).await;
         let began = Instant::now();
-        command(&network.endpoint(), home, &["distribution", "update", &id], n).await?;
+        command(network.client.endpoint(), home, &["distribution", "update", &id], n).await?;
         if n > 0 {
             figures.command(began.elapsed())?;
         }

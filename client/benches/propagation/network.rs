@@ -42,9 +42,8 @@ impl Network {
         control_plane.ready().await;
         let client = Client::connect(&format!("http://{}", control_plane.api_address()), Options::default())?;
         let mut network = Self { client, edges: Vec::new(), control_plane };
-        for n in 0..edges {
-            let edge = start_edge(n, dir, network.control_plane.sync_address())?;
-            network.edges.push(edge);
+        for _ in 0..edges {
+            network.add_edge(dir)?;
         }
         for edge in &network.edges {
             edge.ready().await;
@@ -52,9 +51,11 @@ impl Network {
         Ok(network)
     }
 
-    /// Where operators connect.
-    pub(crate) fn endpoint(&self) -> String {
-        self.client.endpoint().to_owned()
+    /// Starts one more edge, with a data directory of its own below `dir`. It may not be ready yet.
+    pub(crate) fn add_edge(&mut self, dir: &Path) -> Fallible<()> {
+        let edge = start_edge(self.edges.len(), dir, self.control_plane.sync_address())?;
+        self.edges.push(edge);
+        Ok(())
     }
 
     /// Waits until every edge has everything up to a revision in force.
