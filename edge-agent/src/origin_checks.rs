@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use headland_proto::model::{OriginKind, S3Origin};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use crate::{
     origin::{check, credentials::CredentialsStore},
@@ -16,6 +19,9 @@ use crate::{
 const CHECKS_MAX: usize = 8;
 /// How often a bucket with a problem is looked at again.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Least time between two looks at what buckets there are, which costs as much as there are distributions.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// A bucket as one distribution uses it.
 type Use = (String, String);
@@ -58,6 +64,7 @@ pub(crate) async fn run<S>(
                 }
             }
         }
+        sleep(LOOK_PAUSE).await;
         // A problem may go away by itself: the bucket is created, the credentials arrive.
         if let Ok(Err(_)) = timeout(RECHECK_INTERVAL, changed.changed()).await {
             return;

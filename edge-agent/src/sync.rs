@@ -16,6 +16,7 @@ mod holdings;
 mod report;
 mod sessions;
 mod stream;
+mod unsaved;
 
 use std::{path::Path, sync::Arc, time::Instant};
 
@@ -37,6 +38,7 @@ use self::{
     sessions::Sessions,
     state::State,
     stream::Shared,
+    unsaved::Unsaved,
 };
 use crate::{cache::Cache, metrics::Metrics, origin_problems::OriginProblems, routing::Routing};
 
@@ -135,10 +137,12 @@ impl Sync {
             saver: Arc::default(),
         };
         let (offers, requests) = mpsc::channel(OFFERS_MAX);
+        let unsaved = Arc::new(Mutex::new(Unsaved::default()));
         let owner = Owner {
             state: state_sender,
             routing,
             origin_problems: Arc::clone(&origin_problems),
+            unsaved: Arc::clone(&unsaved),
             figures: Arc::clone(&view.owner),
         };
         // Ends when the last session is gone and with it the last sender.
@@ -147,8 +151,8 @@ impl Sync {
         let saving_ends = CancellationToken::new();
         let mut saver = JoinSet::new();
         let ring = Arc::new(Mutex::new(start.ring));
-        let saved = Arc::clone(&state.borrow());
-        let task = Saver { ring, state: state.clone(), saved, figures: Arc::clone(&view.saver) };
+        let figures = Arc::clone(&view.saver);
+        let task = Saver { ring, state: state.clone(), unsaved, figures };
         saver.spawn(task.run(saving_ends.clone()));
 
         let Settings { edge_id, location, viewer_url, control_planes, started } = settings;

@@ -37,6 +37,11 @@ impl Taken {
     pub(crate) fn any(&self) -> bool {
         !self.0.is_empty()
     }
+
+    /// Their ids.
+    pub(super) fn into_ids(self) -> BTreeSet<String> {
+        self.0
+    }
 }
 
 impl Holdings {
@@ -48,6 +53,11 @@ impl Holdings {
     /// What to save: what is in use.
     pub(crate) fn to_records(&self) -> Vec<v1::DesiredResource> {
         self.held.values().map(|desired| (**desired).clone()).collect()
+    }
+
+    /// What one of them was sent as that is in use.
+    pub(super) fn desired(&self, id: &str) -> Option<&v1::DesiredResource> {
+        self.held.get(id).map(|desired| &**desired)
     }
 
     /// Why a distribution cannot be served as it should be: something that it refers to cannot be used.

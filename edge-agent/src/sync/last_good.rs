@@ -1,7 +1,8 @@
 //! The last-good files: what this edge held when it was last well, so that it can start without a control plane.
 //!
 //! A ring of files named by a sequence. Each holds a header (magic, format, length and SHA-256 of the rest) and an encoded
-//! `LastGood`. A file that is not what it should be is skipped for the one before it.
+//! `LastGood`. A file that is not what it should be is skipped for the one before it. What changed after a file was saved is beside it,
+//! in its `journal`.
 
 use std::{
     fs, io,
@@ -12,8 +13,11 @@ use headland_proto::v1;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
+use self::journal::Journal;
+use super::unsaved;
 use crate::durable;
 
+mod journal;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +75,8 @@ pub(crate) struct Loaded {
 pub(crate) struct Ring {
     dir: PathBuf,
     next: u64,
+    /// Of the file that was saved last, if that was by this program and nothing has failed since.
+    journal: Option<Journal>,
 }
 
 impl Ring {
@@ -80,16 +86,31 @@ impl Ring {
         let files = list(&dir);
         let next = files.last().map_or(0, |(sequence, _)| sequence.saturating_add(1));
         let mut loaded = Loaded { newest: None, skipped: Vec::new() };
-        for (_, path) in files.into_iter().rev() {
+        for (sequence, path) in files.into_iter().rev() {
             match read(&path) {
                 Ok(record) => {
-                    loaded.newest = Some((path, record));
+                    let (changes, end) = journal::read(&dir, sequence);
+                    if let Err(reason) = end {
+                        loaded.skipped.push((journal::path(&dir, sequence), reason));
+                    }
+                    loaded.newest = Some((path, unsaved::apply(record, changes)));
                     break;
                 }
                 Err(reason) => loaded.skipped.push((path, reason)),
             }
         }
-        (Self { dir, next }, loaded)
+        (Self { dir, next, journal: None }, loaded)
+    }
+
+    /// Adds a change to the newest file, if that is worth while: otherwise all has to be saved. Blocks until it is durable.
+    pub(crate) fn append(&mut self, change: &v1::LastGoodChange) -> Result<bool, SaveError> {
+        let Some(journal) = &mut self.journal else { return Ok(false) };
+        let appended = journal.append(change);
+        if appended.is_err() {
+            // Whatever got there is at its end; nothing may follow it.
+            self.journal = None;
+        }
+        appended.map_err(|source| SaveError::Write { dir: self.dir.clone(), source })
     }
 
     /// Saves a state as the newest file and drops the oldest. Blocks until it is durable.
@@ -105,8 +126,11 @@ impl Ring {
         header.extend_from_slice(&(content.len() as u64).to_le_bytes());
         header.extend_from_slice(&Sha256::digest(&content));
         let name = format!("{:020}.{ENDING}", self.next);
-        durable::write(&self.dir, &name, &[&header, &content])
+        self.journal = None;
+        journal::remove(&self.dir, self.next)
+            .and_then(|()| durable::write(&self.dir, &name, &[&header, &content]))
             .map_err(|source| SaveError::Write { dir: self.dir.clone(), source })?;
+        self.journal = Some(Journal::new(&self.dir, self.next, bytes as u64));
         self.next = self.next.saturating_add(1);
         self.drop_oldest();
         Ok(())
@@ -115,7 +139,8 @@ impl Ring {
     /// A file that cannot be removed is tried again with the next save.
     fn drop_oldest(&self) {
         let files = list(&self.dir);
-        for (_, path) in &files[..files.len().saturating_sub(FILES_KEPT)] {
+        for (sequence, path) in &files[..files.len().saturating_sub(FILES_KEPT)] {
+            let _ = journal::remove(&self.dir, *sequence);
             let _ = fs::remove_file(path);
         }
     }

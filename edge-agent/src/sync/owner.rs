@@ -5,10 +5,17 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::state::{Offer, Outcome, State};
-use crate::{origin_problems::OriginProblems, routing::Routing};
+use super::{
+    state::{Offer, Outcome, Served, State},
+    unsaved::Unsaved,
+};
+use crate::{
+    origin_problems::OriginProblems,
+    routing::{Routing, Table},
+};
 
 /// Offers that wait while one is applied; sessions wait beyond that.
 pub(crate) const OFFERS_MAX: usize = 16;
@@ -48,7 +55,20 @@ pub(crate) struct Owner {
     pub(crate) state: watch::Sender<Arc<State>>,
     pub(crate) routing: Arc<Routing>,
     pub(crate) origin_problems: Arc<OriginProblems>,
+    pub(crate) unsaved: Arc<Mutex<Unsaved>>,
     pub(crate) figures: Arc<OwnerFigures>,
+}
+
+/// The table to put in force after `current`; none if what is served does not change.
+fn table_of(outcome: &Outcome, current: &Table) -> Option<Table> {
+    let Outcome::Applied(applied) = outcome else { return None };
+    match &applied.served {
+        Served::Same => None,
+        Served::Changed { gone, come } => {
+            Some(current.changed(gone, come).unwrap_or_else(|| applied.state.table()))
+        }
+        Served::Anew => Some(applied.state.table()),
+    }
 }
 
 impl Owner {
@@ -56,10 +76,15 @@ impl Owner {
     pub(crate) async fn run(self, mut requests: mpsc::Receiver<Request>) {
         while let Some(Request { offer, reply }) = requests.recv().await {
             let state = Arc::clone(&self.state.borrow());
+            let table = self.routing.current();
             // Compiling thousands of distributions takes a while, in which reports must go on.
-            let outcome = tokio::task::spawn_blocking(move || state.apply(offer)).await;
-            let verdict = match outcome {
-                Ok(outcome) => self.settle(outcome),
+            let outcome = tokio::task::spawn_blocking(move || {
+                let outcome = state.apply(offer);
+                let table = table_of(&outcome, &table);
+                (outcome, table)
+            });
+            let verdict = match outcome.await {
+                Ok((outcome, table)) => self.settle(outcome, table),
                 Err(error) => {
                     tracing::error!(%error, "failed to apply an update; what was served before still is");
                     Verdict::Gap("the update could not be applied")
@@ -70,11 +95,11 @@ impl Owner {
         }
     }
 
-    fn settle(&self, outcome: Outcome) -> Verdict {
+    fn settle(&self, outcome: Outcome, table: Option<Table>) -> Verdict {
         match outcome {
             Outcome::Applied(applied) => {
                 // In force before anybody hears of it: a report must be true.
-                if let Some(table) = applied.table {
+                if let Some(table) = table {
                     self.routing.publish(table);
                 }
                 let state = Arc::new(applied.state);
@@ -88,6 +113,9 @@ impl Owner {
                     "applied an update"
                 );
                 let history = state.history();
+                // Whoever saves sees both or neither.
+                let mut unsaved = self.unsaved.lock();
+                unsaved.add(applied.unsaved);
                 self.state.send_replace(state);
                 Verdict::Applied { history }
             }

@@ -12,7 +12,11 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{last_good::Ring, state::State};
+use super::{
+    last_good::{Ring, SaveError},
+    state::State,
+    unsaved::Unsaved,
+};
 
 /// From the first unsaved change to the beginning of the save: what comes meanwhile is saved with it.
 pub(crate) const SAVE_DELAY: Duration = Duration::from_millis(100);
@@ -32,8 +36,8 @@ pub(crate) struct SaverFigures {
 pub(crate) struct Saver {
     pub(crate) ring: Arc<Mutex<Ring>>,
     pub(crate) state: watch::Receiver<Arc<State>>,
-    /// What is on disk.
-    pub(crate) saved: Arc<State>,
+    /// What of it is not on disk.
+    pub(crate) unsaved: Arc<Mutex<Unsaved>>,
     pub(crate) figures: Arc<SaverFigures>,
 }
 
@@ -50,28 +54,38 @@ impl Saver {
                 }
             }
         }
-        if !Arc::ptr_eq(&self.saved, &self.state.borrow()) {
+        if *self.unsaved.lock() != Unsaved::default() {
             self.save().await;
         }
     }
 
     /// Whether the newest state is on disk now.
     async fn save(&mut self) -> bool {
-        let state = Arc::clone(&self.state.borrow_and_update());
+        let (state, unsaved) = {
+            let mut unsaved = self.unsaved.lock();
+            (Arc::clone(&self.state.borrow_and_update()), std::mem::take(&mut *unsaved))
+        };
         let ring = Arc::clone(&self.ring);
-        let saving = Arc::clone(&state);
-        let saved = tokio::task::spawn_blocking(move || ring.lock().save(&saving.to_record())).await;
-        let error: Box<dyn std::error::Error + Send + Sync> = match saved {
-            Ok(Ok(())) => {
-                self.saved = state;
+        let saving = tokio::task::spawn_blocking(move || {
+            let saved = save(&mut ring.lock(), &state, &unsaved);
+            (saved, unsaved)
+        });
+        let error: Box<dyn std::error::Error + Send + Sync> = match saving.await {
+            Ok((Ok(()), _)) => {
                 self.figures.saves.fetch_add(1, Relaxed);
                 if self.figures.failing.swap(false, Relaxed) {
                     tracing::info!("the last-good state is saved again");
                 }
                 return true;
             }
-            Ok(Err(error)) => error.into(),
-            Err(error) => error.into(),
+            Ok((Err(error), unsaved)) => {
+                self.unsaved.lock().add(unsaved);
+                error.into()
+            }
+            Err(error) => {
+                self.unsaved.lock().add(Unsaved::everything());
+                error.into()
+            }
         };
         self.figures.failures.fetch_add(1, Relaxed);
         if !self.figures.failing.swap(true, Relaxed) {
@@ -81,5 +95,13 @@ impl Saver {
             );
         }
         false
+    }
+}
+
+/// Adds what has changed to what is on disk, or saves all.
+fn save(ring: &mut Ring, state: &State, unsaved: &Unsaved) -> Result<(), SaveError> {
+    match unsaved.to_record(state) {
+        Some(change) if ring.append(&change)? => Ok(()),
+        _ => ring.save(&state.to_record()),
     }
 }

@@ -1,16 +1,18 @@
 //! What this edge holds and what an update makes of it: pure rules, no I/O.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use headland_proto::{id::DistributionId, model::Resources, revision::Revision, v1};
+use rpds::RedBlackTreeMapSync;
 
 use super::{
     assembly::WholeUpdate,
     holdings::{Holdings, Taken},
+    unsaved::Unsaved,
 };
 use crate::routing::{Distribution, Table};
 
@@ -38,16 +40,16 @@ pub(crate) struct Refused {
     desired: Option<Arc<v1::DesiredDistribution>>,
 }
 
-/// Everything this edge holds, at one revision of one cluster. Immutable; an update makes a new one.
+/// Everything this edge holds, at one revision of one cluster. Immutable; an update makes a new one, which shares with it what stays.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     cluster_id: String,
     applied: Revision,
     history: u64,
-    held: BTreeMap<Arc<str>, Arc<Held>>,
-    refused: BTreeMap<Arc<str>, Refused>,
+    held: RedBlackTreeMapSync<Arc<str>, Arc<Held>>,
+    refused: RedBlackTreeMapSync<Arc<str>, Refused>,
     /// What distributions refer to.
-    resources: Holdings,
+    resources: Arc<Holdings>,
 }
 
 /// An update and what the session that brought it believed when it said Hello.
@@ -74,10 +76,23 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) state: State,
-    /// The table to put in force; none if what is served did not change.
-    pub(crate) table: Option<Table>,
+    /// What it changes in the table that is in force.
+    pub(crate) served: Served,
+    /// What it changes in what is to be saved.
+    pub(crate) unsaved: Unsaved,
     /// Ids refused by this update.
     pub(crate) refused: Vec<Arc<str>>,
+}
+
+/// What an update changes in what is served.
+#[derive(Debug)]
+pub(crate) enum Served {
+    /// Nothing.
+    Same,
+    /// These distributions are served no more, and those are.
+    Changed { gone: Vec<Arc<Distribution>>, come: Vec<Arc<Distribution>> },
+    /// All may be other.
+    Anew,
 }
 
 impl State {
@@ -104,12 +119,22 @@ impl State {
 
     /// How many distributions are served.
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.held.size()
     }
 
     /// What is not served in its newest revision, by distribution id.
     pub(crate) fn refused(&self) -> impl ExactSizeIterator<Item = (&str, &Refused)> {
         self.refused.iter().map(|(id, refused)| (&**id, refused))
+    }
+
+    /// What a distribution was sent as that is served.
+    pub(super) fn desired(&self, id: &str) -> Option<&v1::DesiredDistribution> {
+        self.held.get(id).map(|held| &*held.desired)
+    }
+
+    /// What distributions refer to.
+    pub(super) fn resources(&self) -> &Holdings {
+        &self.resources
     }
 
     /// Why one distribution is not served in its newest revision.
@@ -142,28 +167,30 @@ impl State {
     pub(crate) fn from_record(record: v1::LastGood) -> Self {
         let applied = Revision(record.revision);
         let mut state = Self { cluster_id: record.cluster_id, applied, ..Self::default() };
+        let mut resources = Holdings::default();
         // Something that is no id was refused for that, and no control plane can send it again.
         let is_id = |id: &String| id.parse::<DistributionId>().is_ok();
         for id in record.refused_distribution_ids.into_iter().filter(is_id) {
             let reason = "refused before this edge agent restarted; asked for again".to_owned();
             let refused = Refused { revision: applied, reason, resend: true, desired: None };
-            state.refused.insert(id.into(), refused);
+            state.refused.insert_mut(id.into(), refused);
         }
         for desired in record.resources {
-            if let Err(reason) = state.resources.put(desired, None) {
+            if let Err(reason) = resources.put(desired, None) {
                 tracing::error!(%reason, "cannot use a saved resource");
             }
         }
+        state.resources = Arc::new(resources);
         for desired in record.distributions {
             let id: Arc<str> = desired.id.as_str().into();
             match compile(&desired, state.resources.checked()) {
                 Ok(compiled) => {
-                    state.held.insert(id, Arc::new(Held { desired: Arc::new(desired), compiled }));
+                    state.held.insert_mut(id, Arc::new(Held { desired: Arc::new(desired), compiled }));
                 }
                 Err(reason) => {
                     // Of what is newest only the revision of the whole is known.
                     let refused = Refused { revision: applied, reason, resend: true, desired: None };
-                    state.refused.insert(id, refused);
+                    state.refused.insert_mut(id, refused);
                 }
             }
         }
@@ -222,19 +249,25 @@ impl State {
 
     /// Puts the update's content into `next`, which holds what stays whatever the update says.
     fn advance(&self, mut next: Self, update: WholeUpdate) -> Outcome {
-        let (none, nothing) = (BTreeMap::new(), Holdings::default());
+        let (none, nothing) = (RedBlackTreeMapSync::default(), Holdings::default());
         // Another cluster's distributions are not earlier versions of these.
         let same_cluster = next.cluster_id == self.cluster_id;
         let previous = if same_cluster { &self.held } else { &none };
         next.applied = update.to;
-        let earlier = if same_cluster { &self.resources } else { &nothing };
-        let taken = next.resources.take(update.resources, &update.deleted_resources, earlier);
+        let taken = match update.resources.is_empty() && update.deleted_resources.is_empty() {
+            true => Taken::default(),
+            false => {
+                let earlier = if same_cluster { &*self.resources } else { &nothing };
+                Arc::make_mut(&mut next.resources).take(update.resources, &update.deleted_resources, earlier)
+            }
+        };
+        let mut touched = BTreeSet::new();
         for id in &update.deleted {
-            next.held.remove(id.as_str());
-            next.refused.remove(id.as_str());
+            touched.insert(Arc::from(id.as_str()));
+            next.held.remove_mut(id.as_str());
+            next.refused.remove_mut(id.as_str());
         }
         let mut refused = Vec::new();
-        let mut settled = BTreeSet::new();
         for desired in update.distributions.into_iter().map(Arc::new) {
             let id: Arc<str> = desired.id.as_str().into();
             let revision = Revision(desired.revision);
@@ -242,37 +275,65 @@ impl State {
             if !update.whole && before.is_some_and(|before| before.desired.revision > desired.revision) {
                 continue;
             }
-            settled.insert(Arc::clone(&id));
+            touched.insert(Arc::clone(&id));
             let before_is_good = before.filter(|held| !taken.concern(&held.desired));
             match hold(&desired, before_is_good, &next.resources) {
                 Ok(held) => {
-                    next.refused.remove(&id);
-                    next.held.insert(id, held);
+                    next.refused.remove_mut(&id);
+                    next.held.insert_mut(id, held);
                 }
                 Err(reason) => {
                     if let Some(before) = before {
-                        next.held.insert(Arc::clone(&id), Arc::clone(before));
+                        next.held.insert_mut(Arc::clone(&id), Arc::clone(before));
                     }
                     let desired = Some(desired);
-                    next.refused
-                        .insert(Arc::clone(&id), Refused { revision, reason, resend: false, desired });
+                    let refusal = Refused { revision, reason, resend: false, desired };
+                    next.refused.insert_mut(Arc::clone(&id), refusal);
                     refused.push(id);
                 }
             }
         }
         if taken.any() {
-            next.compile_anew(&taken, &settled, &mut refused);
+            next.compile_anew(&taken, &mut touched, &mut refused);
         }
-        let table = (!same(&self.held, &next.held)).then(|| next.table());
-        Outcome::Applied(Box::new(Applied { state: next, table, refused }))
+        let served = match update.whole {
+            true if same(&self.held, &next.held) => Served::Same,
+            true => Served::Anew,
+            false => self.differing(&next, &touched),
+        };
+        let unsaved = match update.whole {
+            true => Unsaved::everything(),
+            false => Unsaved::these(touched, taken),
+        };
+        Outcome::Applied(Box::new(Applied { state: next, served, unsaved, refused }))
+    }
+
+    /// What is served otherwise in `next`, of what an update has touched.
+    fn differing(&self, next: &Self, touched: &BTreeSet<Arc<str>>) -> Served {
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
+        for id in touched {
+            let compiled = |state: &Self| state.held.get(id).map(|held| Arc::clone(&held.compiled));
+            match (compiled(self), compiled(next)) {
+                (Some(before), Some(after)) if Arc::ptr_eq(&before, &after) => {}
+                (before, after) => {
+                    gone.extend(before);
+                    come.extend(after);
+                }
+            }
+        }
+        match gone.is_empty() && come.is_empty() {
+            true => Served::Same,
+            false => Served::Changed { gone, come },
+        }
     }
 }
 
 impl State {
-    /// Compiles whatever refers to what has changed, and is not `settled` by the update itself: what is served, and what was refused
-    /// and may now do.
-    fn compile_anew(&mut self, taken: &Taken, settled: &BTreeSet<Arc<str>>, refused: &mut Vec<Arc<str>>) {
+    /// Compiles whatever refers to what has changed, and is not `touched` by the update itself: what is served, and what was refused
+    /// and may now do. It is touched then.
+    fn compile_anew(&mut self, taken: &Taken, touched: &mut BTreeSet<Arc<str>>, refused: &mut Vec<Arc<str>>) {
         let applied = self.applied;
+        let settled = touched.clone();
         let is_due = |id: &Arc<str>, desired: &v1::DesiredDistribution| {
             !settled.contains(id) && taken.concern(desired)
         };
@@ -282,22 +343,24 @@ impl State {
         });
         for (id, desired) in waiting.collect::<Vec<_>>() {
             if let Ok(held) = hold(&desired, None, &self.resources) {
-                self.refused.remove(&id);
-                self.held.insert(id, held);
+                touched.insert(Arc::clone(&id));
+                self.refused.remove_mut(&id);
+                self.held.insert_mut(id, held);
             }
         }
         let is_newest = |id: &Arc<str>| !self.refused.contains_key(id);
         let stale = self.held.iter().filter(|(id, held)| is_newest(id) && is_due(id, &held.desired));
         let stale: Vec<_> = stale.map(|(id, held)| (Arc::clone(id), Arc::clone(held))).collect();
         for (id, before) in stale {
+            touched.insert(Arc::clone(&id));
             match hold(&before.desired, None, &self.resources) {
                 Ok(held) => {
-                    self.held.insert(id, held);
+                    self.held.insert_mut(id, held);
                 }
                 Err(reason) => {
                     let desired = Some(Arc::clone(&before.desired));
                     let refusal = Refused { revision: applied, reason, resend: false, desired };
-                    self.refused.insert(Arc::clone(&id), refusal);
+                    self.refused.insert_mut(Arc::clone(&id), refusal);
                     refused.push(id);
                 }
             }
@@ -334,6 +397,6 @@ fn compile(desired: &v1::DesiredDistribution, resources: &Resources) -> Result<A
     Err(reason)
 }
 
-fn same(a: &BTreeMap<Arc<str>, Arc<Held>>, b: &BTreeMap<Arc<str>, Arc<Held>>) -> bool {
-    a.len() == b.len() && a.values().zip(b.values()).all(|(a, b)| Arc::ptr_eq(a, b))
+fn same(a: &RedBlackTreeMapSync<Arc<str>, Arc<Held>>, b: &RedBlackTreeMapSync<Arc<str>, Arc<Held>>) -> bool {
+    a.size() == b.size() && a.values().zip(b.values()).all(|(a, b)| Arc::ptr_eq(a, b))
 }

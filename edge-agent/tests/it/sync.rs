@@ -443,15 +443,16 @@ async fn damaged_files_are_skipped_for_older_ones_and_then_for_none() {
     let files = last_good(&ten.dir);
     assert_eq!(files.len(), 2);
 
-    let newest = fs::read(&files[1]).unwrap();
-    fs::write(&files[1], &newest[..newest.len() / 2]).unwrap();
+    // What has changed, and what it has changed.
+    let newest = fs::read(&files[0]).unwrap();
+    fs::write(&files[0], &newest[..newest.len() / 2]).unwrap();
     let agent = start(ten.dir.path(), &[ten.control_plane.url()]);
     let mut session = ten.control_plane.welcomed("c").await;
     assert_eq!(session.hello.applied_revision, 10);
     session.report().await.unwrap();
     stop(agent).await;
 
-    fs::write(&files[0], b"not even the beginning").unwrap();
+    fs::write(&files[1], b"not even the beginning").unwrap();
     let agent = start(ten.dir.path(), &[ten.control_plane.url()]);
     let mut session = ten.control_plane.welcomed("c").await;
     assert_eq!((session.hello.cluster_id.as_str(), session.hello.applied_revision), ("", 0));

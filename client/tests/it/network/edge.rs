@@ -102,13 +102,15 @@ impl Edge {
         viewer::get(self.http, host, path).await
     }
 
-    /// Its last-good files, oldest first.
+    /// Its last-good files, each followed by what has changed since; oldest first.
     pub(crate) fn last_good(&self) -> Vec<PathBuf> {
         let folder = self.folder.path().join("data").join("last-good");
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
         let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-        files.retain(|file| file.extension().is_some_and(|e| e == "lastgood"));
-        files.sort();
+        files.retain(|file| file.extension().is_some_and(|e| e == "lastgood" || e == "changes"));
+        files.sort_by_key(|file| {
+            (file.file_stem().map(ToOwned::to_owned), file.extension().is_some_and(|e| e == "changes"))
+        });
         files
     }
 }

@@ -95,3 +95,100 @@ fn a_disk_that_takes_nothing_is_an_error_that_names_the_place() {
     let error = ring.save(&record(1)).unwrap_err().to_string();
     assert!(error.contains("/proc/headland/last-good"), "{error}");
 }
+
+fn change(revision: u64, put: &[(&str, u64)], deleted: &[&str]) -> v1::LastGoodChange {
+    let put = put.iter().map(|&(id, revision)| v1::DesiredDistribution {
+        id: id.into(),
+        revision,
+        ..Default::default()
+    });
+    let deleted_distribution_ids = deleted.iter().map(|&id| id.into()).collect();
+    v1::LastGoodChange {
+        revision,
+        distributions: put.collect(),
+        deleted_distribution_ids,
+        ..Default::default()
+    }
+}
+
+/// A ring whose newest file is large enough for a few changes, and its directory.
+fn with_room() -> (tempfile::TempDir, Ring) {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ring, _) = Ring::open(dir.path());
+    let distributions = ["a", "b", "c"].map(|id| v1::DesiredDistribution {
+        id: id.into(),
+        revision: 1,
+        domain_name: "d".repeat(60),
+        ..Default::default()
+    });
+    ring.save(&v1::LastGood { distributions: distributions.into(), ..record(1) }).unwrap();
+    (dir, ring)
+}
+
+/// Revision, and the distributions with theirs, that are loaded.
+fn held(dir: &tempfile::TempDir) -> (u64, Vec<(String, u64)>, usize) {
+    let (_, loaded) = Ring::open(dir.path());
+    let (_, record) = loaded.newest.unwrap();
+    let held = record.distributions.into_iter().map(|d| (d.id, d.revision)).collect();
+    (record.revision, held, loaded.skipped.len())
+}
+
+fn owned(held: &[(&str, u64)]) -> Vec<(String, u64)> {
+    held.iter().map(|&(id, revision)| (id.to_owned(), revision)).collect()
+}
+
+#[test]
+fn what_was_appended_is_loaded_with_the_rest() {
+    let (dir, mut ring) = with_room();
+    assert!(ring.append(&change(2, &[("b", 2), ("d", 2)], &["a"])).unwrap());
+    assert!(ring.append(&change(3, &[("a", 3)], &["d"])).unwrap());
+    assert_eq!(held(&dir), (3, owned(&[("a", 3), ("b", 2), ("c", 1)]), 0));
+    // There is room for as much as there was at first.
+    let mut revision = 4;
+    while ring.append(&change(revision, &[("a", revision)], &[])).unwrap() {
+        revision += 1;
+        assert!(revision < 20);
+    }
+    assert_eq!(held(&dir).0, revision - 1);
+    ring.save(&record(revision)).unwrap();
+    assert_eq!(held(&dir), (revision, vec![], 0), "an older journal says nothing of a newer file");
+}
+
+#[test]
+fn a_change_that_was_cut_off_or_damaged_is_the_end() {
+    type Damage = fn(&mut Vec<u8>);
+    let cases: [(Damage, u64); 5] = [
+        (|file| _ = file.pop(), 2),
+        (|file| file.truncate(file.len() / 2 + 3), 2),
+        (|file| *file.last_mut().unwrap() ^= 1, 2),
+        (|file| file.extend_from_slice(&[0; 7]), 3),
+        (|file| file[5] ^= 1, 1),
+    ];
+    for (damage, expected) in cases {
+        let (dir, mut ring) = with_room();
+        ring.append(&change(2, &[("a", 2)], &[])).unwrap();
+        ring.append(&change(3, &[("a", 3)], &[])).unwrap();
+        let path = journal::path(&ring.dir, 0);
+        let mut file = fs::read(&path).unwrap();
+        damage(&mut file);
+        fs::write(&path, file).unwrap();
+        let (revision, distributions, skipped) = held(&dir);
+        assert_eq!((revision, distributions[0].1, skipped), (expected, expected, 1));
+        // Nothing is added behind it.
+        let (mut again, _) = Ring::open(dir.path());
+        assert!(!again.append(&change(4, &[], &[])).unwrap());
+        again.save(&record(4)).unwrap();
+        assert_eq!(held(&dir).0, 4);
+    }
+}
+
+#[test]
+fn a_journal_goes_with_its_file() {
+    let (dir, mut ring) = with_room();
+    ring.append(&change(2, &[], &[])).unwrap();
+    for revision in 3..=12 {
+        ring.save(&record(revision)).unwrap();
+    }
+    let left = fs::read_dir(&ring.dir).unwrap().count();
+    assert_eq!((left, held(&dir).0), (FILES_KEPT, 12));
+}

@@ -82,7 +82,7 @@ fn a_whole_update_is_all_there_is() {
     assert_eq!((state.applied(), state.cluster_id()), (Revision(10), "c"));
     let next = applied(offer(&state, whole(12, vec![good(B, 12)])));
     assert_eq!(served(&next.state), [(B, 12)]);
-    assert!(next.table.is_some());
+    assert!(matches!(next.served, Served::Anew));
     assert_eq!(next.state.history(), state.history(), "the revisions still mean the same");
 }
 
@@ -116,7 +116,7 @@ fn a_whole_update_compiles_only_what_differs() {
     let next = applied(offer(&state, whole(11, vec![good(A, 3), good(B, 11), good(C, 10)]))).state;
     assert!(Arc::ptr_eq(&state.held[A], &next.held[A]) && Arc::ptr_eq(&state.held[C], &next.held[C]));
     let same = applied(offer(&next, whole(12, vec![good(A, 3), good(B, 11), good(C, 10)])));
-    assert!(same.table.is_none(), "the table in force stays");
+    assert!(matches!(same.served, Served::Same), "the table in force stays");
     assert_eq!(same.state.applied(), Revision(12));
 }
 
@@ -298,10 +298,10 @@ fn a_change_of_a_policy_reaches_those_who_refer_to_it_and_no_others() {
     assert_eq!(obeyed(&state), [(A, 60), (B, 0), (C, 0)]);
     let next = applied(offer(&state, with(vec![policy(13, 90)], delta(12, 13, vec![]))));
     assert_eq!(obeyed(&next.state), [(A, 90), (B, 0), (C, 0)]);
-    assert!(next.table.is_some());
+    assert!(matches!(next.served, Served::Changed { .. }));
     assert!(Arc::ptr_eq(&state.held[B], &next.state.held[B]));
     let same = applied(offer(&next.state, with(vec![policy(13, 90)], delta(12, 14, vec![]))));
-    assert!(same.table.is_none(), "nothing has changed");
+    assert!(matches!(same.served, Served::Same), "nothing has changed");
     let older = applied(offer(&same.state, with(vec![policy(11, 60)], delta(10, 15, vec![]))));
     assert_eq!(obeyed(&older.state)[0], (A, 90), "nothing goes back");
 }
@@ -339,4 +339,35 @@ fn resources_outlive_a_restart() {
     assert_eq!(obeyed(&saved), obeyed(&state));
     let next = applied(offer(&saved, with(vec![policy(13, 90)], delta(12, 13, vec![]))));
     assert_eq!(obeyed(&next.state)[0], (A, 90));
+}
+
+#[test]
+fn what_is_added_to_what_was_saved_makes_it_what_is_held() {
+    use crate::sync::unsaved::apply;
+
+    let mut state = ten();
+    let first = state.to_record();
+    let (mut changes, mut at_once) = (Vec::new(), Unsaved::default());
+    for update in [
+        delta(10, 11, vec![good(B, 11)]),
+        delta(11, 12, vec![bad(C, 12)]),
+        with(vec![policy(13, 60)], delta(12, 14, vec![using(A, 14)])),
+        with(vec![policy(15, 90)], delta(14, 15, vec![])),
+        delta(15, 16, vec![]),
+        WholeUpdate { deleted: vec![B.into()], ..delta(16, 17, vec![good(C, 17)]) },
+        with(vec![policy(18, -1)], delta(17, 18, vec![])),
+        WholeUpdate { deleted_resources: vec![POLICY.into()], ..delta(18, 19, vec![good(A, 19)]) },
+    ] {
+        let next = applied(offer(&state, update));
+        state = next.state;
+        changes.push(next.unsaved.to_record(&state).expect("no more than can be named"));
+        at_once.add(next.unsaved);
+        assert_eq!(apply(first.clone(), changes.clone()), state.to_record(), "at {}", state.applied());
+        let together = at_once.to_record(&state).expect("no more than can be named");
+        assert_eq!(apply(first.clone(), vec![together]), state.to_record());
+    }
+    let all = applied(offer(&state, whole(20, vec![good(B, 20)])));
+    at_once.add(all.unsaved);
+    assert_eq!(at_once, Unsaved::everything());
+    assert_eq!(at_once.to_record(&all.state), None);
 }
