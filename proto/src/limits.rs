@@ -117,3 +117,6 @@ pub const EXPLANATION_BYTES_MAX: usize = 1 << 20;
 pub const EXPLAIN_OUTSTANDING_MAX: usize = 8;
 /// Distributions an edge may ask to be sent again in one Hello.
 pub const RESEND_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests;
