@@ -29,8 +29,8 @@ pub use self::{
         VaryField,
     },
     origin::{
-        CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginSpec, ProtocolPolicy,
-        S3OriginSpec, Signing,
+        CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginShieldSpec, OriginSpec,
+        ProtocolPolicy, S3OriginSpec, Signing,
     },
     parse::{Source, Spec, in_spec_words},
     policy::{

@@ -8,7 +8,7 @@ use std::{
 
 use headland_proto::v1;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -39,6 +39,8 @@ const GONE_EDGES_MAX: usize = 1000;
 pub(crate) struct Fleet {
     report_interval: Duration,
     registry: Mutex<Registry>,
+    /// The connected edges that others can ask.
+    peers: watch::Sender<Arc<v1::Peers>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +67,7 @@ impl Fleet {
     /// An empty fleet whose edges are to report at this interval.
     #[must_use]
     pub(crate) fn new(report_interval: Duration) -> Arc<Self> {
-        Arc::new(Self { report_interval, registry: Mutex::default() })
+        Arc::new(Self { report_interval, registry: Mutex::default(), peers: watch::Sender::default() })
     }
 
     /// How often edges are to report.
@@ -99,11 +101,37 @@ impl Fleet {
         if let Some(before) = registry.streams.insert(edge_id, stream) {
             before.superseded.cancel();
         }
+        let is_peer = !greeting.peer_url.is_empty();
+        let was_peer = registry.edges.get(&edge_id).is_some_and(Edge::is_peer);
         registry.edges.insert(edge_id, Edge::connected(greeting, cluster_id, now));
+        if is_peer || was_peer {
+            self.tell_peers(&registry);
+        }
         registry.forget(now.monotonic);
         let cluster_id = cluster_id.clone();
         let connection = Connection { fleet: self.clone(), edge_id, number, cluster_id, superseded, desk };
         Ok((connection, questions))
+    }
+
+    /// The connected edges that others can ask, now and whenever that changes.
+    #[must_use]
+    pub(crate) fn peers(&self) -> watch::Receiver<Arc<v1::Peers>> {
+        self.peers.subscribe()
+    }
+
+    /// In the order of the registry, so that the same edges make the same message.
+    fn tell_peers(&self, registry: &Registry) {
+        let peers = registry.edges.iter().filter(|(_, edge)| edge.is_peer()).map(|(id, edge)| v1::Peer {
+            edge_id: id.to_string(),
+            location: edge.greeting.location.clone(),
+            url: edge.greeting.peer_url.clone(),
+        });
+        let peers = Arc::new(v1::Peers { peers: peers.collect() });
+        self.peers.send_if_modified(|told| {
+            let differs = *told != peers;
+            *told = peers;
+            differs
+        });
     }
 
     /// The edges after `after` in order of id, at most `limit` of them, and whether there are more.
@@ -217,7 +245,11 @@ impl Connection {
         if registry.is_newest(self)
             && let Some(edge) = registry.edges.get_mut(&self.edge_id)
         {
+            let was_peer = edge.is_peer();
             edge.report(report, &self.cluster_id, now);
+            if was_peer != edge.is_peer() {
+                self.fleet.tell_peers(&registry);
+            }
         }
     }
 
@@ -240,7 +272,11 @@ impl Drop for Connection {
         if registry.is_newest(self) {
             registry.streams.remove(&self.edge_id);
             if let Some(edge) = registry.edges.get_mut(&self.edge_id) {
+                let was_peer = edge.is_peer();
                 edge.disconnected_at = Some(Instant::now());
+                if was_peer {
+                    self.fleet.tell_peers(&registry);
+                }
             }
         }
     }

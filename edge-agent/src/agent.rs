@@ -37,6 +37,7 @@ use crate::{
     origin::request::Identity,
     origin_checks,
     origin_problems::OriginProblems,
+    peers::Peers,
     pipeline::Shared,
     sync::{
         self, Serving, Start, Sync, View,
@@ -70,6 +71,8 @@ const LOCK_FILE: &str = "lock";
 pub struct Listeners {
     /// For viewers, as [`listener::bind`] makes them: for each address one socket per worker.
     pub viewer: Vec<Vec<TcpListener>>,
+    /// For other edges, one socket per worker; none if they cannot ask this one.
+    pub peer: Vec<TcpListener>,
     /// For `/livez`, `/readyz` and `/metrics`.
     pub admin: TcpListener,
 }
@@ -86,8 +89,9 @@ impl Listeners {
         };
         let bind = |address: &SocketAddr| listener::bind(*address, settings.workers).map_err(failed(address));
         let viewer = settings.http.iter().map(bind).collect::<Result<_, _>>()?;
+        let peer = settings.peer.as_ref().map(bind).transpose()?.unwrap_or_default();
         let admin = TcpListener::bind(settings.admin).map_err(failed(&settings.admin))?;
-        Ok(Self { viewer, admin })
+        Ok(Self { viewer, peer, admin })
     }
 }
 
@@ -242,6 +246,7 @@ impl Running {
             cache: Arc::clone(&shared.cache),
             metrics: Arc::clone(&shared.metrics),
             origin_problems: Arc::new(OriginProblems::default()),
+            peers: Arc::clone(&shared.peers),
         };
         let origin_problems = Arc::clone(&serving.origin_problems);
         let start = Start::load(&settings.data_dir, &serving.routing);
@@ -249,9 +254,10 @@ impl Running {
         let addresses = listeners.viewer.iter().filter_map(|sockets| sockets.first());
         let viewer: Vec<_> = addresses.map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let admin = listeners.admin.local_addr()?;
-        let workers = Workers::start(listeners.viewer, &shared, viewer_limits(settings))?;
+        let peer = listeners.peer.first().map(TcpListener::local_addr).transpose()?;
+        let workers = Workers::start(listeners.viewer, listeners.peer, &shared, viewer_limits(settings))?;
 
-        let sync_settings = sync_settings(settings, edge_id, viewer.first(), started);
+        let sync_settings = sync_settings(settings, edge_id, (viewer.first(), peer), started);
         let explainer = Arc::new(EdgeExplainer::new(&shared));
         let sync = Sync::start(sync_settings, start, serving.clone(), explainer);
         let draining = Arc::new(AtomicBool::new(false));
@@ -329,7 +335,10 @@ fn shared(
     let identity = Identity { pseudonym: format!("headland-{edge_id}") };
     let clock = Clock::system();
     let disk = disk(settings.cache.disk.as_ref(), &clock)?;
-    Ok(Shared::new(limits, disk, workers, identity, clock, runtime.clone()))
+    let peers = Arc::new(Peers::new(edge_id.to_string(), settings.location.clone()));
+    let mut shared = Shared::new(limits, disk, workers, identity, clock, runtime.clone());
+    shared.peers = peers;
+    Ok(shared)
 }
 
 /// The disk cache, if there is to be one and its disk lets there be.
@@ -372,14 +381,16 @@ async fn sweep(shared: Arc<Shared>) {
 fn sync_settings(
     settings: &Settings,
     edge_id: Uuid,
-    bound: Option<&SocketAddr>,
+    (bound, peer): (Option<&SocketAddr>, Option<SocketAddr>),
     started: Instant,
 ) -> sync::Settings {
+    let host_name = Machine::detect().host_name;
     let bound = bound.copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
     sync::Settings {
         edge_id: edge_id.to_string(),
         location: settings.location.clone(),
-        viewer_url: settings.viewer_url(bound, &Machine::detect().host_name),
+        viewer_url: settings.viewer_url(bound, &host_name),
+        peer_url: settings.peer_url(peer, &host_name),
         control_planes: settings.control_planes.clone(),
         started,
     }

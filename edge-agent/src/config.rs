@@ -37,6 +37,10 @@ pub struct Settings {
     pub http: Vec<SocketAddr>,
     /// URL at which viewers reach this edge. Unset: see [`Settings::viewer_url`].
     pub viewer_url: Option<String>,
+    /// Where other edges ask this one for what it holds; unset: they do not.
+    pub peer: Option<SocketAddr>,
+    /// URL at which they reach it. Unset: made as [`Settings::viewer_url`] is.
+    pub peer_url: Option<String>,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub admin: SocketAddr,
     /// `http://host[:port]` of each control plane; at least one.
@@ -196,6 +200,8 @@ impl Settings {
             location: Some(self.location.clone()),
             http: Some(self.http.iter().map(SocketAddr::to_string).collect()),
             viewer_url: self.viewer_url.clone(),
+            peer: self.peer.as_ref().map(SocketAddr::to_string),
+            peer_url: self.peer_url.clone(),
             admin: Some(self.admin.to_string()),
             control_planes: Some(self.control_planes.iter().map(Uri::to_string).collect()),
             cache_memory_bytes: Some(format_bytes(self.cache.memory_bytes)),
@@ -225,13 +231,21 @@ impl Settings {
     /// listens everywhere is known by its host name.
     #[must_use]
     pub fn viewer_url(&self, bound: SocketAddr, host_name: &str) -> String {
-        match &self.viewer_url {
-            Some(url) => url.clone(),
-            None if bound.ip().is_unspecified() && !host_name.is_empty() => {
-                format!("http://{host_name}:{}", bound.port())
-            }
-            None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
-            None => format!("http://{bound}"),
-        }
+        self.viewer_url.clone().unwrap_or_else(|| url_of(bound, host_name))
+    }
+
+    /// The same for other edges; empty if they cannot ask this one.
+    #[must_use]
+    pub fn peer_url(&self, bound: Option<SocketAddr>, host_name: &str) -> String {
+        let Some(bound) = bound else { return String::new() };
+        self.peer_url.clone().unwrap_or_else(|| url_of(bound, host_name))
+    }
+}
+
+fn url_of(bound: SocketAddr, host_name: &str) -> String {
+    match bound.ip().is_unspecified() {
+        true if !host_name.is_empty() => format!("http://{host_name}:{}", bound.port()),
+        true => format!("http://127.0.0.1:{}", bound.port()),
+        false => format!("http://{bound}"),
     }
 }

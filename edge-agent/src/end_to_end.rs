@@ -1,9 +1,14 @@
 //! Headers that are meant for the next hop only, and those that are not (RFC 9110 section 7.6.1).
 
+use std::net::IpAddr;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{self, GetAll},
 };
+
+/// The way a request took so far, the last hop last.
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Takes away what Connection names: it is between the sender and this edge. Were it left, a viewer could have a response stored as
 /// the answer to a field that the origin never saw.
@@ -41,6 +46,23 @@ pub fn copy(from: &HeaderMap, to: &mut HeaderMap) {
             to.append(name.clone(), value.clone());
         }
     }
+}
+
+/// Takes the last address out of X-Forwarded-For: whoever sent this says that it came from there.
+pub(crate) fn take_last_forwarded_for(headers: &mut HeaderMap) -> Option<IpAddr> {
+    let all: Vec<&str> = headers
+        .get_all(&X_FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    let (last, before) = all.split_last()?;
+    let address = last.parse().ok();
+    let before = HeaderValue::from_str(&before.join(", ")).ok().filter(|before| !before.is_empty());
+    headers.remove(&X_FORWARDED_FOR);
+    headers.extend(before.map(|before| (X_FORWARDED_FOR, before)));
+    address
 }
 
 /// Takes away what is meant for the next hop only.

@@ -14,6 +14,7 @@ pub mod measuring;
 pub mod metrics;
 pub mod origin;
 pub mod origin_problems;
+pub mod peers;
 pub mod pipeline;
 pub mod routing;
 pub mod sync;

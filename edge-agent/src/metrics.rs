@@ -46,6 +46,10 @@ pub(crate) struct WorkerMetrics {
     pub(crate) quick_hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) origin_fetches: Counter,
+    /// Of these, answered by an edge of the shield.
+    pub(crate) shield_answers: Counter,
+    /// Of these, for which no edge of the shield could be asked.
+    pub(crate) shield_failures: Counter,
     pub(crate) origin_errors: Counter,
     pub(crate) viewer_bytes_sent: Counter,
 }
@@ -111,6 +115,12 @@ impl Metrics {
     #[must_use]
     pub fn quick_hits(&self) -> u64 {
         self.sum(|w| &w.quick_hits)
+    }
+
+    /// Requests to origins that an edge of the shield answered, and those for which none could be asked.
+    #[must_use]
+    pub fn shield(&self) -> [(&'static str, u64); 2] {
+        [("answered", self.sum(|w| &w.shield_answers)), ("unreachable", self.sum(|w| &w.shield_failures))]
     }
 
     /// URIs and groups invalidated by unsafe requests.

@@ -33,6 +33,7 @@ mod quick;
 mod ranged;
 mod request_id;
 mod respond;
+mod shield;
 
 use std::{
     borrow::Cow,
@@ -57,6 +58,7 @@ use self::{
     finish::Finish,
     lookup::{Found, Slot},
     request_id::RequestIds,
+    shield::HEADLAND_REFUSED,
 };
 use crate::{
     cache::{Cache, Limits, coalescing::Fills, key, object::Arena, runs::Runs, tiers::DiskTier},
@@ -70,6 +72,7 @@ use crate::{
         http::{self as origin_http, Origins, Outgoing},
         request::{self as origin_request, Identity, Purpose},
     },
+    peers::{FromPeer, Peers},
     routing::{Routing, compile::Behavior},
     viewer::{
         accept_encoding,
@@ -105,6 +108,8 @@ pub struct Shared {
     pub tls: Arc<rustls::ClientConfig>,
     /// Who this edge is, to origins.
     pub identity: Identity,
+    /// The other edges.
+    pub peers: Arc<Peers>,
     /// Who compresses bodies.
     compressors: Compressors,
     /// Where work goes that must not hold up viewers.
@@ -134,6 +139,7 @@ impl Shared {
             credentials: CredentialsStore::new(background.clone()),
             tls: origin_http::tls_config(),
             identity,
+            peers: Arc::default(),
             compressors: Compressors::new(workers, background.clone()),
             background,
         }
@@ -151,6 +157,7 @@ pub struct Worker {
     metrics: Arc<WorkerMetrics>,
     origins: Origins,
     identity: Identity,
+    peers: Arc<Peers>,
     compressors: Compressors,
     background: Handle,
     ids: RequestIds,
@@ -179,6 +186,7 @@ impl Worker {
             metrics: shared.metrics.worker(index),
             origins: Origins::new(Arc::clone(&shared.tls), shared.credentials.clone()),
             identity: shared.identity.clone(),
+            peers: Arc::clone(&shared.peers),
             compressors: shared.compressors.clone(),
             background: shared.background.clone(),
             ids: RequestIds::new(),
@@ -211,6 +219,10 @@ impl Worker {
         address: IpAddr,
         connection: &Rc<ConnectionState>,
     ) -> Answer {
+        if request.extensions().get::<FromPeer>().is_some() {
+            // What viewers get of it is the other edge's affair.
+            return self.answer_as_it_is(request, address, connection, true);
+        }
         let (rescue, finish) = (self.rescue(&request, address, connection), self.finish(&request));
         if finish.as_ref().is_some_and(Finish::is_timed) && matches!(request.body(), Sent::Directly) {
             *request.body_mut() = Sent::Nothing;
@@ -295,7 +307,11 @@ impl Worker {
             }
             Err(refusal) => {
                 let head_only = request.method() == Method::HEAD;
-                self.page(&refusal.into(), Forward::Bypass, id, head_only)
+                let mut page = self.page(&refusal.into(), Forward::Bypass, id, head_only);
+                if request.extensions().get::<FromPeer>().is_some() {
+                    page.headers_mut().insert(HEADLAND_REFUSED, HeaderValue::from_static(refusal.as_str()));
+                }
+                page
             }
         };
         Answer::now(told(response, debug.as_deref(), now))
@@ -448,6 +464,7 @@ impl Worker {
                 .flatten(),
             body: None,
             expects_continue: false,
+            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request)).flatten(),
         }
     }
 

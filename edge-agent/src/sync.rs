@@ -40,7 +40,9 @@ use self::{
     stream::Shared,
     unsaved::Unsaved,
 };
-use crate::{cache::Cache, metrics::Metrics, origin_problems::OriginProblems, routing::Routing};
+use crate::{
+    cache::Cache, metrics::Metrics, origin_problems::OriginProblems, peers::Peers, routing::Routing,
+};
 
 /// What sync works on; shared with whoever serves.
 #[derive(Debug, Clone)]
@@ -49,6 +51,7 @@ pub(crate) struct Serving {
     pub(crate) cache: Arc<Cache>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) origin_problems: Arc<OriginProblems>,
+    pub(crate) peers: Arc<Peers>,
 }
 
 /// Who this edge is and whom it asks.
@@ -57,6 +60,7 @@ pub(crate) struct Settings {
     pub(crate) edge_id: String,
     pub(crate) location: String,
     pub(crate) viewer_url: String,
+    pub(crate) peer_url: String,
     pub(crate) control_planes: Vec<Uri>,
     pub(crate) started: Instant,
 }
@@ -128,7 +132,7 @@ impl Sync {
         serving: Serving,
         explainer: Arc<dyn Explainer>,
     ) -> Self {
-        let Serving { routing, cache, metrics, origin_problems } = serving;
+        let Serving { routing, cache, metrics, origin_problems, peers } = serving;
         let (state_sender, state) = watch::channel(Arc::new(start.state));
         let view = View {
             state: state.clone(),
@@ -155,11 +159,11 @@ impl Sync {
         let task = Saver { ring, state: state.clone(), unsaved, figures };
         saver.spawn(task.run(saving_ends.clone()));
 
-        let Settings { edge_id, location, viewer_url, control_planes, started } = settings;
-        let identity = Identity { edge_id, location, viewer_url };
+        let Settings { edge_id, location, viewer_url, peer_url, control_planes, started } = settings;
+        let identity = Identity { edge_id, location, viewer_url, peer_url };
         let leaving = CancellationToken::new();
         let sources = Sources { identity, cache, metrics, origin_problems, started };
-        let shared = Arc::new(Shared { sources, explainer, state, offers, leaving: leaving.clone() });
+        let shared = Arc::new(Shared { sources, explainer, state, offers, peers, leaving: leaving.clone() });
         let mut sessions = JoinSet::new();
         for url in control_planes {
             let of_url = Sessions::new(url, Arc::clone(&shared), Arc::clone(&view.contacts));

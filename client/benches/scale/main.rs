@@ -51,7 +51,7 @@ const SETTLE: Duration = Duration::from_secs(3);
 const METHOD: &str = "\
 Each distribution has two origins, three behaviors that refer to policies, two aliases. They are written to the embedded store as the \
 API writes them; then a control plane is started on it, then an edge agent, in one process. `bytes`: by how much the process had grown \
-3 s after each of them had all of it, over what it took for one distribution, for each distribution. `first`: from the start of an edge \
+3 s after each of them had all of it, for each distribution. `first`: from the start of an edge \
 with an empty data directory until it serves all. A change is one UpdateDistribution of one distribution over gRPC; `on the edge`: until \
 it is in force there. `work`: processor time of the whole process for each change, the saving of the last-good state included.";
 

@@ -26,8 +26,19 @@ pub struct OriginSpec {
     pub response_timeout: Option<SpecDuration>,
     /// How long an idle connection is kept, 1 s to 120 s. Default 5 s.
     pub keepalive_timeout: Option<SpecDuration>,
+    /// Whose edges alone ask it. Default: every edge does.
+    pub origin_shield: Option<OriginShieldSpec>,
     /// What kind of server it is. The control plane requires one.
     pub kind: Option<OriginKind>,
+}
+
+/// An upper tier of caches for one origin.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginShieldSpec {
+    /// Where its edges are.
+    #[serde(default)]
+    pub location: String,
 }
 
 /// What kind of server an origin is.
@@ -58,6 +69,8 @@ struct OriginFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keepalive_timeout: Option<SpecDuration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin_shield: Option<OriginShieldSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     s3: Option<S3OriginSpec>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     custom: Option<CustomOriginSpec>,
@@ -81,6 +94,7 @@ impl TryFrom<OriginFields> for OriginSpec {
             connection_timeout: fields.connection_timeout,
             response_timeout: fields.response_timeout,
             keepalive_timeout: fields.keepalive_timeout,
+            origin_shield: fields.origin_shield,
             kind,
         })
     }
@@ -101,6 +115,7 @@ impl From<OriginSpec> for OriginFields {
             connection_timeout: spec.connection_timeout,
             response_timeout: spec.response_timeout,
             keepalive_timeout: spec.keepalive_timeout,
+            origin_shield: spec.origin_shield,
             s3,
             custom,
         }

@@ -7,4 +7,5 @@ mod documents;
 mod explain;
 mod faults;
 mod network;
+mod shield;
 mod steps;

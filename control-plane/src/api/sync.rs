@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use headland_proto::{
     model::Violations,
     v1::{
-        ControlMessage, EdgeMessage, Welcome, control_message, edge_message, sync_service_server::SyncService,
+        ControlMessage, EdgeMessage, Peers, Welcome, control_message, edge_message,
+        sync_service_server::SyncService,
     },
 };
 use tokio::{
@@ -65,6 +66,8 @@ impl SyncService for SyncApi {
         info!(edge = %greeting.edge_id, location = greeting.location, "an edge connected");
         let connection = self.fleet.connect(greeting, &cluster_id, Moment::now());
         let (connection, questions) = connection.map_err(status::from_fleet_full)?;
+        let mut peers = self.fleet.peers();
+        peers.mark_changed();
         let (outgoing, messages) = mpsc::channel(OUTGOING_MAX);
         let session = Session {
             snapshot: self.snapshot.clone(),
@@ -74,6 +77,7 @@ impl SyncService for SyncApi {
             cluster_id,
             cursor,
             position,
+            peers,
             connection,
             questions,
             incoming,
@@ -116,6 +120,7 @@ struct Session {
     cluster_id: Arc<str>,
     cursor: Cursor,
     position: watch::Receiver<Position>,
+    peers: watch::Receiver<Arc<Peers>>,
     connection: Connection,
     questions: Questions,
     incoming: Streaming<EdgeMessage>,
@@ -162,6 +167,11 @@ impl Session {
                 changed = self.position.changed(), if next.is_none() => {
                     changed.map_err(|_| status::from_sync_end(SyncEnd::ShuttingDown))?;
                     parts = self.next_update()?;
+                }
+                // These, too, between updates.
+                Ok(()) = self.peers.changed(), if next.is_none() => {
+                    let peers = Arc::clone(&self.peers.borrow_and_update());
+                    next = Some(control_message::Message::Peers((*peers).clone()));
                 }
                 // Between updates, never between the parts of one.
                 Some(question) = self.questions.recv(), if next.is_none() => {

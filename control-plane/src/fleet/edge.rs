@@ -71,6 +71,12 @@ impl Edge {
         }
     }
 
+    /// Whether other edges can ask it: it is connected, takes questions, and is not about to leave.
+    #[must_use]
+    pub(crate) fn is_peer(&self) -> bool {
+        self.disconnected_at.is_none() && !self.greeting.peer_url.is_empty() && !self.report.leaving
+    }
+
     /// Takes in a report.
     pub(crate) fn report(&mut self, mut report: v1::Report, cluster_id: &str, now: Moment) {
         report.refusals.truncate(FINDINGS_MAX);

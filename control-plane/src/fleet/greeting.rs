@@ -23,6 +23,8 @@ pub(crate) struct Greeting {
     pub(crate) location: String,
     /// Where viewers reach it.
     pub(crate) viewer_url: String,
+    /// Where other edges can ask it; empty if they cannot.
+    pub(crate) peer_url: String,
     /// Which program it runs.
     pub(crate) agent_version: String,
     /// What it has applied, and of which cluster; `None` if nothing.
@@ -54,6 +56,10 @@ impl TryFrom<v1::Hello> for Greeting {
         };
         check_text(&mut found, "hello.location", &hello.location, LOCATION_CHARS_MAX);
         check_text(&mut found, "hello.viewer_url", &hello.viewer_url, VIEWER_URL_CHARS_MAX);
+        check_text(&mut found, "hello.peer_url", &hello.peer_url, VIEWER_URL_CHARS_MAX);
+        if !hello.peer_url.is_empty() && !hello.peer_url.starts_with("http://") {
+            found.add("hello.peer_url", "must begin with http://");
+        }
         let web = ["http://", "https://"].iter().any(|scheme| hello.viewer_url.starts_with(scheme));
         if !hello.viewer_url.is_empty() && !web {
             found.add("hello.viewer_url", "must begin with http:// or https://");
@@ -70,6 +76,7 @@ impl TryFrom<v1::Hello> for Greeting {
             edge_id,
             location: hello.location,
             viewer_url: hello.viewer_url,
+            peer_url: hello.peer_url,
             agent_version: hello.agent_version,
             applied,
             resend,
@@ -121,6 +128,7 @@ mod tests {
             edge_id: "4b1c5b0e-0d5b-4c59-9f0e-0a4f5a0d6a01".into(),
             location: "fra1".into(),
             viewer_url: "http://192.0.2.7:8080".into(),
+            peer_url: "http://192.0.2.7:8081".into(),
             agent_version: "0.1.0".into(),
             cluster_id: "4b1c5b0e-0d5b-4c59-9f0e-0a4f5a0d6a02".into(),
             applied_revision: 7,
@@ -150,6 +158,7 @@ mod tests {
             edge_id: "fra1".into(),
             location: "x".repeat(LOCATION_CHARS_MAX + 1),
             viewer_url: "192.0.2.7".into(),
+            peer_url: "https://192.0.2.7:8081".into(),
             agent_version: "\u{1b}[31m".into(),
             cluster_id: "c".into(),
             applied_revision: 0,
@@ -162,6 +171,7 @@ mod tests {
             [
                 "hello.edge_id",
                 "hello.location",
+                "hello.peer_url",
                 "hello.viewer_url",
                 "hello.agent_version",
                 "hello.cluster_id",

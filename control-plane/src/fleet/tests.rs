@@ -101,3 +101,38 @@ fn a_full_fleet_takes_no_stranger_but_lets_its_own_return() {
     assert_eq!(stranger.err(), Some(FleetFull));
     connections.push(connect(&fleet, 7));
 }
+
+#[test]
+fn edges_are_told_of_those_that_can_be_asked() {
+    let fleet = fleet();
+    let mut peers = fleet.peers();
+    let connect = |n: u128, url: &str| {
+        let hello = v1::Hello {
+            edge_id: Uuid::from_u128(n).to_string(),
+            location: format!("l{n}"),
+            peer_url: url.into(),
+            ..Default::default()
+        };
+        fleet.connect(Greeting::try_from(hello).unwrap(), &"c".into(), Moment::now()).unwrap().0
+    };
+    let mut told = || {
+        let changed = peers.has_changed().unwrap();
+        let named =
+            peers.borrow_and_update().peers.iter().map(|peer| peer.location.clone()).collect::<Vec<_>>();
+        (changed, named.join(" "))
+    };
+    assert_eq!(told(), (false, String::new()));
+    let _mute = connect(1, "");
+    assert_eq!(told(), (false, String::new()), "who cannot be asked is nobody's business");
+    let second = connect(2, "http://192.0.2.2:80");
+    let third = connect(3, "http://192.0.2.3:80");
+    assert_eq!(told(), (true, "l2 l3".into()));
+    let again = connect(3, "http://192.0.2.3:80");
+    drop(third);
+    assert_eq!(told(), (false, "l2 l3".into()), "another stream of the same edge");
+    let leaving = v1::Report { leaving: true, ..Default::default() };
+    second.report(leaving, Moment::now());
+    assert_eq!(told(), (true, "l3".into()));
+    drop((second, again));
+    assert_eq!(told(), (true, String::new()));
+}

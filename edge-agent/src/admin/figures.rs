@@ -44,6 +44,8 @@ impl Figures {
         out.counter("origin_errors", "Requests to origins that failed", traffic.origin_errors)?;
         let metrics = &self.0.serving.metrics;
         out.counters("cache_results", "Requests by what the cache did", "result", metrics.results())?;
+        let help = "Requests to origins that have a shield elsewhere, by what became of them there";
+        out.counters("shield_fetches", help, "result", metrics.shield().into_iter())?;
         let help = "Hits answered at once, without going through the HTTP library";
         out.counter("quick_hits", help, metrics.quick_hits())?;
         let help = "Responses of origins that were not stored, by the reason";

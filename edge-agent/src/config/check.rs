@@ -80,6 +80,8 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> Result<Settings, Vec<Pro
         location: c.location(layer.location),
         http: c.list("http", layer.http, HTTP_DEFAULT, HTTP_MAX, Checker::address),
         viewer_url: layer.viewer_url.map(|text| c.viewer_url(&text)),
+        peer: layer.peer.map(|text| c.address("peer", &text)),
+        peer_url: layer.peer_url.map(|text| c.peer_url(&text)),
         admin: c.address("admin", layer.admin.as_deref().unwrap_or(ADMIN_DEFAULT)),
         control_planes: c.list(
             "control_planes",
@@ -209,6 +211,15 @@ impl Checker {
         let uri = Uri::from_str(text).unwrap_or_default();
         if !is_base_url(&uri) || text.len() > VIEWER_URL_CHARS_MAX {
             self.problem("viewer_url", format!("{text:?} is not a URL; write http://host:port"));
+        }
+        text.to_owned()
+    }
+
+    fn peer_url(&mut self, text: &str) -> String {
+        let uri = Uri::from_str(text).unwrap_or_default();
+        let is_plain = uri.scheme_str() == Some("http") && uri.port_u16().is_some();
+        if !is_base_url(&uri) || !is_plain || text.len() > VIEWER_URL_CHARS_MAX {
+            self.problem("peer_url", format!("{text:?} is not such a URL; write http://host:port"));
         }
         text.to_owned()
     }

@@ -17,6 +17,12 @@ pub struct Layer {
     /// URL at which viewers reach this edge; default: made from the first --http address
     #[arg(long, value_name = "URL", env = "HEADLAND_VIEWER_URL")]
     pub viewer_url: Option<String>,
+    /// Address on which other edges ask this one, if its location is the shield of an origin; default: none. Not for viewers: keep it private
+    #[arg(long, value_name = "ADDRESS", env = "HEADLAND_PEER")]
+    pub peer: Option<String>,
+    /// URL at which other edges reach it; default: made from the --peer address
+    #[arg(long, value_name = "URL", env = "HEADLAND_PEER_URL")]
+    pub peer_url: Option<String>,
     /// Address of /livez, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", env = "HEADLAND_ADMIN")]
     pub admin: Option<String>,
@@ -75,6 +81,8 @@ impl Layer {
             location: self.location.or(below.location),
             http: self.http.or(below.http),
             viewer_url: self.viewer_url.or(below.viewer_url),
+            peer: self.peer.or(below.peer),
+            peer_url: self.peer_url.or(below.peer_url),
             admin: self.admin.or(below.admin),
             control_planes: self.control_planes.or(below.control_planes),
             cache_memory_bytes: self.cache_memory_bytes.or(below.cache_memory_bytes),
@@ -126,6 +134,8 @@ pub(super) struct File {
     location: Option<Scalar>,
     http: Option<Vec<String>>,
     viewer_url: Option<String>,
+    peer: Option<String>,
+    peer_url: Option<String>,
     admin: Option<String>,
     control_planes: Option<Vec<String>>,
     cache: Cache,
@@ -180,6 +190,8 @@ impl From<File> for Layer {
             location: text(file.location),
             http: file.http,
             viewer_url: file.viewer_url,
+            peer: file.peer,
+            peer_url: file.peer_url,
             admin: file.admin,
             control_planes: file.control_planes,
             cache_memory_bytes: text(file.cache.memory.bytes),
@@ -206,6 +218,8 @@ impl From<Layer> for File {
             location: layer.location.map(Scalar::Text),
             http: layer.http,
             viewer_url: layer.viewer_url,
+            peer: layer.peer,
+            peer_url: layer.peer_url,
             admin: layer.admin,
             control_planes: layer.control_planes,
             cache: Cache {

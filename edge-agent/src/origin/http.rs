@@ -65,6 +65,19 @@ pub struct Outgoing {
     pub body: Option<Incoming>,
     /// Whether the viewer waits for the origin's word before it sends the body.
     pub expects_continue: bool,
+    /// Who is asked first, if that is not the origin.
+    pub shield: Option<Box<Shield>>,
+}
+
+/// The upper tier that a request goes to in place of the origin.
+#[derive(Debug, Clone)]
+pub struct Shield {
+    /// Where its edges are.
+    pub location: String,
+    /// Chooses one of them: that of the cache key.
+    pub hash: u64,
+    /// The host that the viewer asked for.
+    pub host: HeaderValue,
 }
 
 impl Outgoing {
@@ -79,6 +92,7 @@ impl Outgoing {
             host: self.host.clone(),
             body: None,
             expects_continue: false,
+            shield: self.shield.clone(),
         }
     }
 }

@@ -9,13 +9,12 @@ use std::net::IpAddr;
 use headland_proto::model::{CacheBehavior, Codings, Origin, OriginHeaders, OriginKind, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
-use crate::end_to_end;
+use crate::end_to_end::{self, X_FORWARDED_FOR};
 
 /// Name under which this program is known to origins.
 const USER_AGENT: HeaderValue = HeaderValue::from_static("Headland");
 /// Fields that may be added to those of the viewer's that are sent, Host included.
 const OWN_FIELDS: usize = 6;
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// What a request to the origin is for.

@@ -17,14 +17,21 @@ use crate::{
 };
 
 /// What an origin answered, or why it did not.
-type Fetched = Result<(Response<ResponseBody>, UnderWay), Fault>;
+pub(super) type Fetched = Result<(Response<ResponseBody>, UnderWay), Fault>;
 
 impl Worker {
-    /// Sends a request to a behavior's origin, or to one origin after the other of its group.
+    /// Sends a request to a behavior's origin, or to one origin after the other of its group; before them to the shield, if there is one.
     ///
     /// # Errors
     /// What kept the only origin, or the last of the group, from answering.
     pub(super) async fn fetch_from(&self, behavior: &Behavior, outgoing: &mut Outgoing) -> Fetched {
+        if let Some(shield) = outgoing.shield.take() {
+            let answered = Box::pin(self.fetch_from_shield(&shield, behavior, outgoing)).await;
+            outgoing.shield = Some(shield);
+            if let Some(fetched) = answered {
+                return fetched;
+            }
+        }
         match &behavior.group {
             None => self.origins.fetch(&behavior.origin, outgoing).await,
             // Boxed, because it is large, and not what most fetches come to.

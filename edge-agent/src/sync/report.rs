@@ -16,6 +16,8 @@ pub(crate) struct Identity {
     pub(crate) edge_id: String,
     pub(crate) location: String,
     pub(crate) viewer_url: String,
+    /// Empty if other edges cannot ask this one.
+    pub(crate) peer_url: String,
 }
 
 /// Where the figures of a report come from.
@@ -36,6 +38,7 @@ impl Sources {
             edge_id: self.identity.edge_id.clone(),
             location: self.identity.location.clone(),
             viewer_url: self.identity.viewer_url.clone(),
+            peer_url: self.identity.peer_url.clone(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster_id: state.cluster_id().to_owned(),
             applied_revision: state.applied().0,
@@ -97,8 +100,12 @@ mod tests {
     use super::*;
 
     fn sources() -> Sources {
-        let identity =
-            Identity { edge_id: "e".into(), location: "fra1".into(), viewer_url: "http://e:8080".into() };
+        let identity = Identity {
+            edge_id: "e".into(),
+            location: "fra1".into(),
+            viewer_url: "http://e:8080".into(),
+            peer_url: String::new(),
+        };
         let limits = crate::cache::Limits {
             memory_bytes: 1 << 20,
             object_bytes_max: 1 << 10,

@@ -1,6 +1,10 @@
 //! One stream to one control plane, from Hello to its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use headland_proto::{
     limits::GRPC_MESSAGE_BYTES_MAX,
@@ -24,6 +28,7 @@ use super::{
     report::Sources,
     state::{Offer, State},
 };
+use crate::peers::Peers;
 
 /// To connect, TCP and HTTP/2.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) explainer: Arc<dyn Explainer>,
     pub(crate) state: watch::Receiver<Arc<State>>,
     pub(crate) offers: mpsc::Sender<Request>,
+    pub(crate) peers: Arc<Peers>,
     /// The edge stops on purpose: say so and close.
     pub(crate) leaving: CancellationToken,
 }
@@ -214,6 +220,10 @@ impl<'s> Stream<'s> {
             Some(Message::Update(part)) => part,
             Some(Message::Explain(question)) => {
                 self.answers.take(question, &self.state.borrow());
+                return Ok(false);
+            }
+            Some(Message::Peers(peers)) => {
+                self.shared.peers.name(&peers, Instant::now());
                 return Ok(false);
             }
             Some(Message::Welcome(_)) => return Err(End::Protocol("it sent a second Welcome")),

@@ -38,7 +38,7 @@ pub(crate) use self::{
 };
 use super::{
     connection::{Drain, ViewerIo},
-    listener::Requests,
+    listener::{Requests, Side},
     request::HEAD_BYTES_MAX,
 };
 use crate::pipeline::{Answer, Quick};
@@ -146,6 +146,7 @@ impl Http1 {
     fn take(&mut self, bytes: &[u8]) -> usize {
         let length = match plain::read(bytes) {
             Received::Part if bytes.len() < HEAD_BYTES_MAX => return 0,
+            Received::Plain(_, length) if self.requests.side == Side::Edges => length,
             Received::Plain(plain, length) => {
                 let mut head = self.requests.buffers.head.take();
                 match self.requests.worker.quick(&plain, &mut head) {

@@ -31,7 +31,11 @@ use super::{
     http1::{Buffers, Http1},
     request::HEAD_BYTES_MAX,
 };
-use crate::pipeline::{Answer, Shared, Worker};
+use crate::{
+    end_to_end,
+    peers::FromPeer,
+    pipeline::{Answer, Shared, Worker},
+};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -75,6 +79,15 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Who asks at a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Viewers.
+    Viewers,
+    /// Other edges, to which this one is a shield.
+    Edges,
+}
+
 /// The running workers. They go on until [`Workers::stop`].
 #[derive(Debug)]
 pub struct Workers {
@@ -83,20 +96,22 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts a worker for every set of sockets: `sockets[address][worker]`.
+    /// Starts a worker for every set of sockets: `sockets[address][worker]`; `peers[worker]` are where other edges ask.
     ///
     /// # Errors
     /// When a thread or a runtime cannot be made.
     pub fn start(
         sockets: Vec<Vec<TcpListener>>,
+        peers: Vec<TcpListener>,
         shared: &Arc<Shared>,
         limits: ViewerLimits,
     ) -> io::Result<Self> {
         let workers = sockets.iter().map(Vec::len).max().unwrap_or(0);
-        let mut by_worker: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
-        for of_one_address in sockets {
+        let mut by_worker: Vec<Vec<(TcpListener, Side)>> = (0..workers).map(|_| Vec::new()).collect();
+        let of_viewers = sockets.into_iter().map(|sockets| (sockets, Side::Viewers));
+        for (of_one_address, side) in of_viewers.chain([(peers, Side::Edges)]) {
             for (socket, mine) in of_one_address.into_iter().zip(&mut by_worker) {
-                mine.push(socket);
+                mine.push((socket, side));
             }
         }
         let (stop, stopped) = watch::channel(false);
@@ -137,17 +152,17 @@ impl Workers {
 
 async fn run(
     worker: Rc<Worker>,
-    sockets: Vec<TcpListener>,
+    sockets: Vec<(TcpListener, Side)>,
     limits: ViewerLimits,
     mut stopped: watch::Receiver<bool>,
 ) {
     let connections = Rc::new(Connections::default());
     let protocols = Rc::new(Protocols::new());
     let mut accepting = Vec::new();
-    for socket in sockets {
+    for (socket, side) in sockets {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(listener) => accepting.push(tokio::task::spawn_local(accept(
-                listener,
+                (listener, side),
                 Rc::clone(&worker),
                 Rc::clone(&connections),
                 Rc::clone(&protocols),
@@ -187,7 +202,7 @@ async fn run(
 }
 
 async fn accept(
-    listener: tokio::net::TcpListener,
+    (listener, side): (tokio::net::TcpListener, Side),
     worker: Rc<Worker>,
     connections: Rc<Connections>,
     protocols: Rc<Protocols>,
@@ -201,8 +216,9 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, address)) => {
                 let (worker, protocols) = (Rc::clone(&worker), Rc::clone(&protocols));
-                connections
-                    .spawn(|state| async move { protocols.serve(stream, address, worker, state).await });
+                connections.spawn(|state| async move {
+                    protocols.serve(stream, (address, side), worker, state).await
+                });
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -245,7 +261,7 @@ impl Protocols {
     async fn serve(
         &self,
         stream: TcpStream,
-        address: SocketAddr,
+        (address, side): (SocketAddr, Side),
         worker: Rc<Worker>,
         state: Rc<ConnectionState>,
     ) {
@@ -257,7 +273,7 @@ impl Protocols {
         let io = ViewerIo::new(stream, Rc::clone(&state), worker.arena().clone());
         let buffers = Rc::clone(&self.buffers);
         let answered = Rc::default();
-        let requests = Requests { worker, address, state: Rc::clone(&state), buffers, answered };
+        let requests = Requests { worker, address, side, state: Rc::clone(&state), buffers, answered };
         // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.
         let ended = if http2 {
             state.speaks_http2();
@@ -276,6 +292,7 @@ impl Protocols {
 pub(crate) struct Requests {
     pub(crate) worker: Rc<Worker>,
     pub(crate) address: SocketAddr,
+    pub(crate) side: Side,
     pub(crate) state: Rc<ConnectionState>,
     pub(crate) buffers: Rc<Buffers>,
     /// The answer to the next request that hyper has, if that was answered before hyper had it.
@@ -287,9 +304,14 @@ impl Service<http::Request<Incoming>> for Requests {
     type Error = std::convert::Infallible;
     type Future = Answer;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answer {
+    fn call(&self, mut request: http::Request<Incoming>) -> Answer {
         if let Some(answer) = self.answered.take() {
             return answer;
+        }
+        if self.side == Side::Edges {
+            request.extensions_mut().insert(FromPeer);
+            let viewer = end_to_end::take_last_forwarded_for(request.headers_mut());
+            return self.worker.serve(request, viewer.unwrap_or(self.address.ip()), &self.state);
         }
         self.worker.serve(request, self.address.ip(), &self.state)
     }

@@ -81,7 +81,10 @@ fn routing_cache_and_origin_meet_only_in_the_pipeline() {
 
 #[test]
 fn sync_puts_in_force_and_reports_but_never_serves() {
-    check("sync", &["cache", "config", "durable", "error_chain", "metrics", "origin_problems", "routing"]);
+    check(
+        "sync",
+        &["cache", "config", "durable", "error_chain", "metrics", "origin_problems", "peers", "routing"],
+    );
 }
 
 #[test]

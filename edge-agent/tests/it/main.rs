@@ -14,6 +14,8 @@ mod herds;
 mod origin_faults;
 // Connections to origins, from the first request to the last.
 mod origin_connections;
+// Edges that ask other edges.
+mod shield;
 // What the edge compresses, and for whom.
 mod compression;
 // How an answer came about.

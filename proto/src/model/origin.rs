@@ -9,7 +9,7 @@ use crate::{
     limits::{
         BUCKET_CHARS, CONNECTION_ATTEMPTS_MAX, CONNECTION_TIMEOUT, CUSTOM_HEADER_NAME_CHARS_MAX,
         CUSTOM_HEADER_VALUE_CHARS_MAX, CUSTOM_HEADERS_CHARS_MAX, CUSTOM_HEADERS_MAX, KEEPALIVE_TIMEOUT,
-        ORIGIN_ID_CHARS_MAX, ORIGIN_PATH_CHARS_MAX, RESPONSE_TIMEOUT,
+        LOCATION_CHARS_MAX, ORIGIN_ID_CHARS_MAX, ORIGIN_PATH_CHARS_MAX, RESPONSE_TIMEOUT,
     },
     v1,
 };
@@ -33,6 +33,8 @@ pub struct Origin {
     pub keepalive_timeout: Duration,
     /// What kind of server it is.
     pub kind: OriginKind,
+    /// The location whose edges alone ask it, as long as one of them can be reached.
+    pub shield: Option<String>,
 }
 
 /// What kind of server an origin is.
@@ -129,6 +131,16 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         c.field("response_timeout").duration(wire.response_timeout.as_ref(), RESPONSE_TIMEOUT, seconds(30));
     let keepalive_timeout =
         c.field("keepalive_timeout").duration(wire.keepalive_timeout.as_ref(), KEEPALIVE_TIMEOUT, seconds(5));
+    let shield = wire.origin_shield.as_ref().map(|shield| {
+        let (mut c, location) = (c.field("origin_shield"), &shield.location);
+        let mut c = c.field("location");
+        c.ensure(!location.is_empty(), || {
+            "is required: the location of the edges that ask the origin".into()
+        });
+        c.chars_max(location, LOCATION_CHARS_MAX);
+        c.printable(location);
+        location.clone()
+    });
     let kind = match &wire.kind {
         Some(v1::origin::Kind::S3(s3)) => check_s3(s3, &mut c.field("s3")).map(OriginKind::S3),
         Some(v1::origin::Kind::Custom(custom)) => {
@@ -148,6 +160,7 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         response_timeout,
         keepalive_timeout,
         kind: kind?,
+        shield,
     })
 }
 

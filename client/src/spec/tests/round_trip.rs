@@ -60,8 +60,9 @@ fn origin() -> impl Strategy<Value = OriginSpec> {
     let header = (text(), text()).prop_map(|(name, value)| CustomHeaderSpec { name, value });
     let attempts = any::<u32>().prop_map(NonZeroU32::new);
     let timeouts = (duration(), duration(), duration());
-    (text(), text(), vec(header, 0..3), attempts, timeouts, kind()).prop_map(
-        |(id, origin_path, custom_headers, connection_attempts, timeouts, kind)| OriginSpec {
+    let shield = option::of(text().prop_map(|location| OriginShieldSpec { location }));
+    (text(), text(), vec(header, 0..3), attempts, timeouts, shield, kind()).prop_map(
+        |(id, origin_path, custom_headers, connection_attempts, timeouts, origin_shield, kind)| OriginSpec {
             id,
             origin_path,
             custom_headers,
@@ -69,6 +70,7 @@ fn origin() -> impl Strategy<Value = OriginSpec> {
             connection_timeout: timeouts.0,
             response_timeout: timeouts.1,
             keepalive_timeout: timeouts.2,
+            origin_shield,
             kind,
         },
     )

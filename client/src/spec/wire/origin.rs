@@ -6,7 +6,8 @@ use headland_proto::v1::{self, custom_origin, s3_origin};
 
 use super::{NotRepresentable, from_wire_duration, optional, to_wire_duration};
 use crate::spec::{
-    CustomHeaderSpec, CustomOriginSpec, OriginKind, OriginSpec, ProtocolPolicy, S3OriginSpec, Signing,
+    CustomHeaderSpec, CustomOriginSpec, OriginKind, OriginShieldSpec, OriginSpec, ProtocolPolicy,
+    S3OriginSpec, Signing,
 };
 
 impl From<&OriginSpec> for v1::Origin {
@@ -23,6 +24,10 @@ impl From<&OriginSpec> for v1::Origin {
             connection_timeout: to_wire_duration(spec.connection_timeout),
             response_timeout: to_wire_duration(spec.response_timeout),
             keepalive_timeout: to_wire_duration(spec.keepalive_timeout),
+            origin_shield: spec
+                .origin_shield
+                .as_ref()
+                .map(|shield| v1::OriginShield { location: shield.location.clone() }),
             kind: spec.kind.as_ref().map(|kind| match kind {
                 OriginKind::S3(s3) => v1::origin::Kind::S3(s3.into()),
                 OriginKind::Custom(custom) => v1::origin::Kind::Custom(custom.into()),
@@ -54,6 +59,10 @@ impl TryFrom<&v1::Origin> for OriginSpec {
             connection_timeout: from_wire_duration("connection_timeout", wire.connection_timeout.as_ref())?,
             response_timeout: from_wire_duration("response_timeout", wire.response_timeout.as_ref())?,
             keepalive_timeout: from_wire_duration("keepalive_timeout", wire.keepalive_timeout.as_ref())?,
+            origin_shield: wire
+                .origin_shield
+                .as_ref()
+                .map(|shield| OriginShieldSpec { location: shield.location.clone() }),
             kind,
         })
     }

@@ -101,7 +101,7 @@ async fn follow(
                 })
             }
             Some(control_message::Message::Explain(question)) => explained(question),
-            None => continue,
+            Some(control_message::Message::Peers(_)) | None => continue,
         };
         if sender.send(message(reply)).await.is_err() {
             return;

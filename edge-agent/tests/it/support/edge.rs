@@ -27,6 +27,8 @@ const DISK_BYTES: u64 = disk::BYTES_MIN;
 /// A running edge; it stops when it is dropped.
 pub(crate) struct Edge {
     pub(crate) address: SocketAddr,
+    /// Where other edges ask it.
+    pub(crate) peer: SocketAddr,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
     workers: Option<Workers>,
@@ -39,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) object_bytes_max: u64,
     pub(crate) background_fill_percent: u8,
     pub(crate) patience: Patience,
+    /// How it names itself to origins and other edges.
+    pub(crate) pseudonym: &'static str,
     /// Where the disk tier is, if there is one.
     pub(crate) disk: Option<std::path::PathBuf>,
 }
@@ -54,6 +58,7 @@ impl Default for Options {
                 idle: Duration::from_secs(60),
                 write: Duration::from_secs(60),
             },
+            pseudonym: "headland-test",
             disk: None,
         }
     }
@@ -116,7 +121,7 @@ impl Edge {
         let clock = Clock::manual(Timestamp::from(std::time::SystemTime::now()));
         let Options { memory_bytes, object_bytes_max, background_fill_percent, .. } = options;
         let limits = Limits { memory_bytes, object_bytes_max, background_fill_percent };
-        let identity = Identity { pseudonym: "headland-test".into() };
+        let identity = Identity { pseudonym: options.pseudonym.into() };
         let disk = options.disk.map(|path| {
             loop {
                 match DiskTier::open(path.clone(), DISK_BYTES, &clock) {
@@ -132,8 +137,11 @@ impl Edge {
         let address = sockets[0].local_addr().expect("address");
         let limits =
             ViewerLimits { patience: options.patience, connections_max: 1000, drain: Duration::from_secs(1) };
-        let workers = Workers::start(vec![sockets], &shared, limits).expect("workers");
-        let edge = Self { address, shared, clock, workers: Some(workers), background: Some(background) };
+        let peers = listener::bind(([127, 0, 0, 1], 0).into(), WORKERS).expect("bind");
+        let peer = peers[0].local_addr().expect("address");
+        let workers = Workers::start(vec![sockets], peers, &shared, limits).expect("workers");
+        let edge =
+            Self { address, peer, shared, clock, workers: Some(workers), background: Some(background) };
         edge.update(config);
         edge
     }
