@@ -13,6 +13,7 @@ pub struct Table {
     /// By the domain below which every name is meant.
     below: HashMap<HostKey, Arc<Distribution>, foldhash::fast::RandomState>,
     has_error_pages: bool,
+    has_edge_headers: bool,
 }
 
 type HostKey = Box<str>;
@@ -25,6 +26,7 @@ impl Table {
         let mut table = Self::default();
         for distribution in distributions {
             table.has_error_pages |= distribution.errors.have_pages();
+            table.has_edge_headers |= distribution.has_edge_headers();
             table.claim(&HostPattern::Exact(distribution.domain_name.clone()), &distribution);
             for alias in &distribution.aliases {
                 table.claim(alias, &distribution);
@@ -48,6 +50,12 @@ impl Table {
     #[must_use]
     pub fn has_error_pages(&self) -> bool {
         self.has_error_pages
+    }
+
+    /// Whether any distribution's policies name headers that edges add.
+    #[must_use]
+    pub fn has_edge_headers(&self) -> bool {
+        self.has_edge_headers
     }
 
     /// Every distribution, once, in no order.

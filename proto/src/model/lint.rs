@@ -55,7 +55,9 @@ fn behavior(field: &str, pattern: Option<&PathPattern>, rules: &CacheBehavior, f
                     names.iter().filter(|name| !policy.headers.contains(name)).map(|n| n.as_str()).collect();
                 (!unkeyed.is_empty()).then(|| unkeyed.join(", "))
             }
-            OriginHeaders::AllViewer | OriginHeaders::AllExcept(_) => Some("nearly every header".to_owned()),
+            OriginHeaders::AllViewer | OriginHeaders::AllViewerAndEdge(_) | OriginHeaders::AllExcept(_) => {
+                Some("nearly every header".to_owned())
+            }
         };
         if let Some(headers) = unkeyed {
             warn(name, format!("forwards {headers} without the cache key having it, {shared}"));

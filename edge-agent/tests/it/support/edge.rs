@@ -5,15 +5,17 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use headland_edge_agent::{
     cache::{Limits, disk, tiers::DiskTier},
     clock::{Clock, Timestamp},
+    geo::Locations,
     origin::request::Identity,
     pipeline::Shared,
     routing::{Distribution, Table},
     viewer::{
         connection::Patience,
         listener::{self, ViewerLimits, Workers},
+        reception::{Entrance, Reception, TrustedProxies},
     },
 };
-use headland_proto::v1;
+use headland_proto::{model::Resources, v1};
 
 /// The host name that every test distribution answers to.
 pub(crate) const HOST: &str = "cdn.test";
@@ -41,6 +43,12 @@ pub(crate) struct Options {
     pub(crate) patience: Patience,
     /// Where the disk tier is, if there is one.
     pub(crate) disk: Option<std::path::PathBuf>,
+    /// Who is believed.
+    pub(crate) reception: Reception,
+    /// What is special about its address.
+    pub(crate) entrance: Entrance,
+    /// Where viewers are.
+    pub(crate) locations: Locations,
 }
 
 impl Default for Options {
@@ -55,8 +63,17 @@ impl Default for Options {
                 write: Duration::from_secs(60),
             },
             disk: None,
+            reception: Reception::default(),
+            entrance: Entrance::default(),
+            locations: Locations::default(),
         }
     }
+}
+
+/// Believes these networks.
+pub(crate) fn trusting(networks: &[&str]) -> Reception {
+    let networks = networks.iter().map(|network| network.parse().expect("network")).collect();
+    Reception { proxies: TrustedProxies::new(networks), entrances: Vec::new() }
 }
 
 /// A distribution with one custom origin and RFC 9111 semantics, to be changed at will.
@@ -108,6 +125,15 @@ impl Edge {
     }
 
     pub(crate) fn start_with(config: v1::DistributionConfig, options: Options) -> Self {
+        Self::start_with_resources(config, options, &Resources::default())
+    }
+
+    /// An edge whose distribution refers to these.
+    pub(crate) fn start_with_resources(
+        config: v1::DistributionConfig,
+        options: Options,
+        resources: &Resources,
+    ) -> Self {
         let background = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -127,27 +153,33 @@ impl Edge {
             }
         });
         let handle = background.handle().clone();
-        let shared = Arc::new(Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle));
         let sockets = listener::bind(([127, 0, 0, 1], 0).into(), WORKERS).expect("bind");
         let address = sockets[0].local_addr().expect("address");
+        let mut reception = options.reception;
+        reception.entrances.push((address, options.entrance));
+        let shared = Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle);
+        let shared = Arc::new(shared.receiving(reception).locating(options.locations));
         let limits =
             ViewerLimits { patience: options.patience, connections_max: 1000, drain: Duration::from_secs(1) };
         let workers = Workers::start(vec![sockets], &shared, limits).expect("workers");
         let edge = Self { address, shared, clock, workers: Some(workers), background: Some(background) };
-        edge.update(config);
+        edge.update_with_resources(config, resources);
         edge
     }
 
     /// Puts another configuration in force.
     pub(crate) fn update(&self, config: v1::DistributionConfig) {
+        self.update_with_resources(config, &Resources::default());
+    }
+
+    fn update_with_resources(&self, config: v1::DistributionConfig, resources: &Resources) {
         let desired = v1::DesiredDistribution {
             id: "EABCDEFGHIJKLM".into(),
             domain_name: "dabcdefghijklm.cdn.localhost".into(),
             revision: 1,
             config: Some(config),
         };
-        let distribution = Distribution::compile(&desired, &headland_proto::model::Resources::default())
-            .expect("valid distribution");
+        let distribution = Distribution::compile(&desired, resources).expect("valid distribution");
         self.shared.routing.publish(Table::new([Arc::new(distribution)]));
     }
 
