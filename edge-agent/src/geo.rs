@@ -22,7 +22,7 @@ use self::database::Database;
 pub use self::database::Figures;
 
 /// Between two looks at whether a database has changed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is known of where addresses are. By default nothing.
 #[derive(Debug, Default)]

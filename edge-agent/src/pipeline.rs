@@ -1,7 +1,7 @@
 //! The life of a request: named stages in order, one function each. `routing`, `cache` and `origin` meet here and nowhere else.
 //!
 //! ```text
-//! serve ─► decide:  admit ─ host ─ behavior ─ method ─ key ─ look ──hit, or stale by leave──► respond
+//! serve ─► decide:  admit ─ host ─ country ─ behavior ─ method ─ scheme ─ key ─ look ──hit, or stale by leave──► respond
 //!             ▲ │                                       │ on disk only: load, and once more
 //!             └─│───────────────────────────────────────┘
 //!             │ refused                               │ miss, stale      │ not for the cache

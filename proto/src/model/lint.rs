@@ -13,7 +13,16 @@ const STATIC_ENDINGS: &[&str] = &[
     ".webm", ".webp", ".woff", ".woff2",
 ];
 /// Headers that have nearly as many values as there are viewers.
-const HEADERS_OF_MANY_VALUES: &[&str] = &["user-agent", "referer", "cookie", "x-forwarded-for"];
+const HEADERS_OF_MANY_VALUES: &[&str] = &[
+    "user-agent",
+    "referer",
+    "cookie",
+    "x-forwarded-for",
+    "cloudfront-viewer-header-order",
+    "cloudfront-viewer-latitude",
+    "cloudfront-viewer-longitude",
+    "cloudfront-viewer-postal-code",
+];
 
 /// Everything about a distribution that is likely to be a mistake, with the field that it is about.
 #[must_use]
