@@ -25,8 +25,8 @@ pub use self::{
     duration::{InvalidDuration, SpecDuration},
     explanation::{
         ExplainedBehavior, ExplainedDistribution, ExplainedKey, ExplainedRequest, ExplainedVerdict,
-        ExplainingEdge, ExplanationDocument, FreshnessSum, KeyPart, Seconds, StaleWindows, StoredVariant,
-        VaryField,
+        ExplainedViewer, ExplainingEdge, ExplanationDocument, FreshnessSum, KeyPart, Seconds, StaleWindows,
+        StoredVariant, VaryField,
     },
     origin::{
         CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginShieldSpec, OriginSpec,
@@ -82,6 +82,33 @@ pub struct DistributionSpec {
     /// Origins that stand in for one another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origin_groups: Vec<OriginGroupSpec>,
+    /// From which countries viewers may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geo_restriction: Option<GeoRestrictionSpec>,
+}
+
+/// From which countries viewers may come; others are answered 403.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GeoRestrictionSpec {
+    /// Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<GeoRestrictionMode>,
+    /// ISO 3166-1 alpha-2: `DE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub country_codes: Vec<String>,
+}
+
+/// How the countries of a geographic restriction are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GeoRestrictionMode {
+    /// Viewers may come from everywhere.
+    None,
+    /// Only from those listed.
+    Whitelist,
+    /// From all but those listed.
+    Blacklist,
 }
 
 /// Origins that stand in for one another.
@@ -133,6 +160,7 @@ impl Default for DistributionSpec {
             debug_headers: false,
             custom_error_responses: Vec::new(),
             origin_groups: Vec::new(),
+            geo_restriction: None,
         }
     }
 }

@@ -24,7 +24,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::sync::{Serving, View};
+use crate::{
+    geo::Locations,
+    sync::{Serving, View},
+};
 
 /// Connections at once; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -40,6 +43,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Observed {
     pub(crate) view: View,
     pub(crate) serving: Serving,
+    /// Where viewers are.
+    pub(crate) locations: Arc<Locations>,
     /// There was to be a disk cache, and it could not be opened.
     pub(crate) disk_is_missing: bool,
     pub(crate) draining: Arc<AtomicBool>,

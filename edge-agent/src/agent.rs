@@ -34,6 +34,7 @@ use crate::{
     durable,
     error_chain::ErrorChain,
     explain::EdgeExplainer,
+    geo::{self, Locations},
     origin::request::Identity,
     origin_checks,
     origin_problems::OriginProblems,
@@ -46,6 +47,7 @@ use crate::{
     viewer::{
         connection::Patience,
         listener::{self, ViewerLimits, Workers},
+        reception::Reception,
     },
 };
 
@@ -263,6 +265,7 @@ impl Running {
         let draining = Arc::new(AtomicBool::new(false));
         let observed = Observed {
             view: sync.view.clone(),
+            locations: Arc::clone(&shared.locations),
             serving,
             disk_is_missing,
             draining: Arc::clone(&draining),
@@ -277,6 +280,7 @@ impl Running {
         let disk = shared.cache.disk.clone();
         let tasks = vec![
             tokio::spawn(admin::start(listeners.admin, observed)?),
+            tokio::spawn(geo::watch(Arc::clone(&shared.locations))),
             tokio::spawn(sweep(shared)),
             tokio::spawn(checks),
         ];
@@ -335,10 +339,22 @@ fn shared(
     let identity = Identity { pseudonym: format!("headland-{edge_id}") };
     let clock = Clock::system();
     let disk = disk(settings.cache.disk.as_ref(), &clock)?;
-    let peers = Arc::new(Peers::new(edge_id.to_string(), settings.location.clone()));
     let mut shared = Shared::new(limits, disk, workers, identity, clock, runtime.clone());
-    shared.peers = peers;
-    Ok(shared)
+    shared.peers = Arc::new(Peers::new(edge_id.to_string(), settings.location.clone()));
+    let geo = settings.geo.clone();
+    let locations = Locations::open(geo.database, geo.asn_database);
+    Ok(shared.receiving(reception(settings, listeners)?).locating(locations))
+}
+
+/// Who is believed, and what is special about the addresses that are listened on, which the sockets know.
+fn reception(settings: &Settings, listeners: &Listeners) -> io::Result<Reception> {
+    let mut entrances = Vec::new();
+    for (address, sockets) in settings.http.iter().zip(&listeners.viewer) {
+        if let Some(socket) = sockets.first() {
+            entrances.push((socket.local_addr()?, settings.entrance(address)));
+        }
+    }
+    Ok(Reception { proxies: settings.trusted_proxies.clone(), entrances })
 }
 
 /// The disk cache, if there is to be one and its disk lets there be.

@@ -20,6 +20,7 @@ use self::{
     machine::Machine,
     units::{format_bytes, format_duration},
 };
+use crate::viewer::reception::{Entrance, TrustedProxies};
 
 /// Port of a control plane's sync address, if its URL does not name one.
 pub const CONTROL_PLANE_PORT: u16 = 7071;
@@ -35,6 +36,14 @@ pub struct Settings {
     pub location: String,
     /// Where viewers are served; at least one.
     pub http: Vec<SocketAddr>,
+    /// Those of them on which every connection begins with a PROXY protocol header.
+    pub http_proxy_protocol: Vec<SocketAddr>,
+    /// Those of them all of whose viewers came by https.
+    pub http_behind_tls: Vec<SocketAddr>,
+    /// Who is believed when it says for whom it asks.
+    pub trusted_proxies: TrustedProxies,
+    /// Where it is written where addresses are.
+    pub geo: GeoSettings,
     /// URL at which viewers reach this edge. Unset: see [`Settings::viewer_url`].
     pub viewer_url: Option<String>,
     /// Where other edges ask this one for what it holds; unset: they do not.
@@ -55,6 +64,15 @@ pub struct Settings {
     pub limits: Limits,
     /// The log.
     pub log: Log,
+}
+
+/// Databases of addresses, in MaxMind's format.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GeoSettings {
+    /// Where addresses are.
+    pub database: Option<PathBuf>,
+    /// Which networks they belong to.
+    pub asn_database: Option<PathBuf>,
 }
 
 /// Settings of the cache.
@@ -198,7 +216,12 @@ impl Settings {
         let layer = Layer {
             data_dir: Some(self.data_dir.display().to_string()),
             location: Some(self.location.clone()),
-            http: Some(self.http.iter().map(SocketAddr::to_string).collect()),
+            http: texts(&self.http),
+            http_proxy_protocol: texts(&self.http_proxy_protocol),
+            http_behind_tls: texts(&self.http_behind_tls),
+            trusted_proxies: texts(self.trusted_proxies.networks()),
+            geo_database: self.geo.database.as_ref().map(|path| path.display().to_string()),
+            geo_asn_database: self.geo.asn_database.as_ref().map(|path| path.display().to_string()),
             viewer_url: self.viewer_url.clone(),
             peer: self.peer.as_ref().map(SocketAddr::to_string),
             peer_url: self.peer_url.clone(),
@@ -227,6 +250,15 @@ impl Settings {
         serde_saphyr::to_string(&File::from(layer)).unwrap_or_default()
     }
 
+    /// What is special about the viewers of an address of [`Settings::http`].
+    #[must_use]
+    pub fn entrance(&self, address: &SocketAddr) -> Entrance {
+        Entrance {
+            proxy_protocol: self.http_proxy_protocol.contains(address),
+            behind_tls: self.http_behind_tls.contains(address),
+        }
+    }
+
     /// The URL this edge gives for itself: the one that was set, or one made from the address it listens on. An edge that
     /// listens everywhere is known by its host name.
     #[must_use]
@@ -248,4 +280,9 @@ fn url_of(bound: SocketAddr, host_name: &str) -> String {
         true => format!("http://127.0.0.1:{}", bound.port()),
         false => format!("http://{bound}"),
     }
+}
+
+/// A list as a layer has it; nothing if there is nothing in it.
+fn texts<T: ToString>(list: &[T]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.iter().map(T::to_string).collect())
 }

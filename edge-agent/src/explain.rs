@@ -6,7 +6,10 @@
 mod stored;
 mod words;
 
-use std::sync::Arc;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use headland_proto::{
     model::{Question, Semantics},
@@ -24,17 +27,20 @@ use crate::{
     end_to_end,
     pipeline::{
         Shared,
-        consider::{self, Act, Decision, Grounds, Looked, Place, Road, Witness},
+        consider::{self, Act, Asker, Decision, Grounds, Looked, Place, Road, Witness},
+        edge_headers,
         lookup::{Found, handling_unasked},
         name_to_ask,
     },
-    routing::{Distribution, compile::Behavior},
+    routing::{Distribution, Table, compile::Behavior},
     sync::explain::Explainer,
     viewer::{
         cache_status::{CACHE_STATUS, Forward, Handling},
         error_page::Failure,
+        redirect,
         request::Refusal,
         response::Marks,
+        who::Viewer,
     },
 };
 
@@ -54,12 +60,15 @@ impl Explainer for EdgeExplainer {
     fn explain(&self, wire: &v1::ExplainRequest) -> v1::Explanation {
         let now = self.shared.clock.now();
         let mut told = v1::Explanation { time: Some(stored::wire_time(now)), ..Default::default() };
-        let request = match Question::try_from(wire) {
+        let table = self.shared.routing.current();
+        let (request, viewer) = match Question::try_from(wire) {
             Ok(question) => {
+                let viewer = viewer(&question);
                 let mut request = question.into_request();
                 // As of every request that comes in.
                 end_to_end::drop_nominated(request.headers_mut());
-                request
+                edge_headers::put(&mut request, &table, viewer, &self.shared.locations);
+                (request, viewer)
             }
             Err(violations) => {
                 say(&mut told, Verdict::Unspecified, "question-not-understood", violations.to_string());
@@ -67,7 +76,13 @@ impl Explainer for EdgeExplainer {
             }
         };
         told.request = Some(as_sent(&request));
-        if let Err(refusal) = self.consider(&request, now, &mut told) {
+        let country = self.shared.locations.country(viewer.address.ip());
+        told.viewer = Some(v1::ExplainedViewer {
+            address: wire.viewer_address.clone(),
+            scheme: viewer.scheme.as_str().into(),
+            country: country.map(|country| country.to_string()).unwrap_or_default(),
+        });
+        if let Err(refusal) = self.consider(&table, &request, viewer, now, &mut told) {
             say(&mut told, Verdict::Refused, refusal.as_str(), words::refusal(refusal));
             let marks = Marks {
                 handling: Handling::forwarded(Forward::Bypass),
@@ -152,22 +167,25 @@ struct Fetch<'a> {
 impl EdgeExplainer {
     fn consider(
         &self,
+        table: &Table,
         request: &Request<()>,
+        viewer: Viewer,
         now: Timestamp,
         told: &mut v1::Explanation,
     ) -> Result<(), Refusal> {
-        let table = self.shared.routing.current();
         let mut key = Vec::new();
         let headers = request.headers();
         let mut scribe = Scribe { told, request: headers, now, behavior: None };
         let has_body = has_body(headers);
         let grounds = Grounds { may_load: true, ..self.grounds(now) };
-        let mut decided = consider::decide(grounds, &table, request, has_body, &mut key, &mut scribe)?;
+        let asker = Asker { viewer, locations: &self.shared.locations, for_page: false };
+        let mut decided = consider::decide(grounds, asker, table, request, has_body, &mut key, &mut scribe)?;
         if let Decision::For(_, Act::Load) = decided
             && self.shared.cache.load_resident(&key, now)
         {
             key.clear();
-            decided = consider::decide(self.grounds(now), &table, request, has_body, &mut key, &mut scribe)?;
+            let grounds = self.grounds(now);
+            decided = consider::decide(grounds, asker, table, request, has_body, &mut key, &mut scribe)?;
         }
         let Decision::For(place, act) = decided else {
             say(told, Verdict::Answered, OPTIONS, words::OPTIONS);
@@ -179,6 +197,11 @@ impl EdgeExplainer {
             Act::Options(_) => {
                 say(told, Verdict::Answered, OPTIONS, words::OPTIONS);
                 told.status = StatusCode::NO_CONTENT.as_u16().into();
+                return Ok(());
+            }
+            Act::Redirect => {
+                say(told, Verdict::Answered, REDIRECT, words::REDIRECT);
+                told.status = redirect::status(request.method()).as_u16().into();
                 return Ok(());
             }
             Act::Load => {
@@ -247,6 +270,8 @@ impl EdgeExplainer {
 
 /// The reason of what is answered here because it asks for no more than what this edge can do.
 const OPTIONS: &str = "max-forwards";
+/// The reason of what is sent to https.
+const REDIRECT: &str = "redirect-to-https";
 /// The reason of what cannot be told without waiting for the disk.
 const ON_DISK: &str = "on-disk";
 /// The reason of what needs no reason.
@@ -307,6 +332,12 @@ fn tell_shared(found: &Found, road: Road, now: Timestamp, told: &mut v1::Explana
         say(told, Verdict::Miss, forward.as_str(), detail);
     }
     handling
+}
+
+/// Who would be asking. One that is nowhere is in no country either.
+fn viewer(question: &Question) -> Viewer {
+    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    Viewer::new(question.viewer_address.unwrap_or(nowhere), question.scheme)
 }
 
 /// The request before anything is made of it.

@@ -1,6 +1,6 @@
 //! What fuzzers run (`edge-agent/fuzz`), and tests a little of: everything that reads text from strangers, on any bytes.
 
-use headland_proto::model::{Coding, Codings, Semantics};
+use headland_proto::model::{Coding, Codings, Scheme, Semantics};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 use crate::{
@@ -11,7 +11,14 @@ use crate::{
         vary::Vary,
     },
     clock::Timestamp,
-    viewer::{accept_encoding, conditional, range},
+    end_to_end::X_FORWARDED_FOR,
+    viewer::{
+        accept_encoding, conditional,
+        proxy_protocol::{self, Parsed},
+        range,
+        reception::{Reception, TrustedProxies},
+        who::{Peer, Viewer, X_FORWARDED_PROTO},
+    },
 };
 
 /// 2026-01-01.
@@ -159,6 +166,43 @@ pub fn stored_head(bytes: &[u8]) {
     assert!(!head.text().windows(3).any(|three| three == b"\n\r\n"), "an end within the head");
 }
 
+/// A PROXY protocol header: never asks for bytes behind its own, and comes to an end.
+pub fn proxy_header(bytes: &[u8]) {
+    let mut come = 0;
+    loop {
+        match proxy_protocol::parse(&bytes[..come]) {
+            Ok(Parsed::Needs(more)) => {
+                assert!(more > 0, "it asks for nothing");
+                come += more;
+                assert!(come <= proxy_protocol::HEADER_BYTES_MAX, "it asks for more than a header may have");
+                if come > bytes.len() {
+                    return;
+                }
+            }
+            Ok(Parsed::Whole(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// X-Forwarded-For, line by line, and X-Forwarded-Proto: who is found is the peer or was named, and what is left is what stood before it.
+pub fn forwarded(bytes: &[u8]) {
+    let networks = ["10.0.0.0/8", "fc00::/7"].into_iter().filter_map(|network| network.parse().ok());
+    let reception = Reception { proxies: TrustedProxies::new(networks.collect()), ..Reception::default() };
+    let peer = Viewer::new(([10, 0, 0, 1], 9).into(), Scheme::Http);
+    let mut request = headers(&X_FORWARDED_FOR, bytes);
+    fill(&mut request, &X_FORWARDED_PROTO, bytes);
+    let before = request.clone();
+    let viewer = Peer::new(peer, &reception).viewer(&reception.proxies, &mut request);
+    match viewer.address == peer.address {
+        true => assert_eq!(request, before, "nobody was found, and something is gone"),
+        false => {
+            let left: usize = request.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::len).sum();
+            let all: usize = before.get_all(X_FORWARDED_FOR).iter().map(|value| value.len() + 2).sum();
+            assert!(left < all, "who was found is still there");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -169,7 +213,7 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 7] = [
+    const TARGETS: [Target; 9] = [
         ("cache_control", cache_control),
         ("vary", vary),
         ("range", range),
@@ -177,6 +221,8 @@ mod tests {
         ("accept_encoding", accept_encoding),
         ("date", date),
         ("stored_head", stored_head),
+        ("proxy_header", proxy_header),
+        ("forwarded", forwarded),
     ];
 
     #[test]

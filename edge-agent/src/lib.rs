@@ -9,6 +9,7 @@ pub mod error_chain;
 pub mod explain;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod geo;
 #[doc(hidden)]
 pub mod measuring;
 pub mod metrics;

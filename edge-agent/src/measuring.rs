@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use headland_proto::model::{CachePolicy, Codings, NameSelection, Semantics, TtlBounds};
+use headland_proto::model::{CachePolicy, Codings, NameSelection, Scheme, Semantics, TtlBounds};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
         cache_status::{Handling, ttl},
         http1::{self, Received},
         response::{self, Marks},
+        who::{Peer, Viewer},
     },
 };
 
@@ -137,6 +138,8 @@ impl QuickWorker {
     /// Answers the head of a request, if it is one that is answered at once: writes the answer's head, and returns its body.
     pub fn answer(&self, request: &[u8], head: &mut Vec<u8>) -> Option<Arc<Object>> {
         let Received::Plain(plain, _) = http1::read(request) else { return None };
-        self.worker.quick(&plain, head).map(|answer| answer.object)
+        let viewer = Viewer::new(([127, 0, 0, 1], 0).into(), Scheme::Http);
+        let peer = Peer::new(viewer, self.worker.reception());
+        self.worker.quick(&plain, &peer, head).map(|answer| answer.object)
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) not_compressed: [Counter; NotCompressed::ALL.len()],
     pub(crate) collapsed: Counter,
     pub(crate) invalidations: Counter,
+    /// Connections refused for want of a PROXY protocol header from a trusted proxy.
+    pub(crate) unproxied: Counter,
     pub(crate) requests: Counter,
     pub(crate) hits: Counter,
     /// Those of them that were answered without hyper.
@@ -127,6 +129,12 @@ impl Metrics {
     #[must_use]
     pub fn invalidations(&self) -> u64 {
         self.sum(|w| &w.invalidations)
+    }
+
+    /// Connections refused because no trusted proxy said for whom they are, where one has to.
+    #[must_use]
+    pub fn unproxied(&self) -> u64 {
+        self.sum(|w| &w.unproxied)
     }
 
     fn sum(&self, counter: impl Fn(&WorkerMetrics) -> &Counter) -> u64 {

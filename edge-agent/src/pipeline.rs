@@ -1,7 +1,7 @@
 //! The life of a request: named stages in order, one function each. `routing`, `cache` and `origin` meet here and nowhere else.
 //!
 //! ```text
-//! serve ─► decide:  admit ─ host ─ behavior ─ method ─ key ─ look ──hit, or stale by leave──► respond
+//! serve ─► decide:  admit ─ host ─ country ─ behavior ─ method ─ scheme ─ key ─ look ──hit, or stale by leave──► respond
 //!             ▲ │                                       │ on disk only: load, and once more
 //!             └─│───────────────────────────────────────┘
 //!             │ refused                               │ miss, stale      │ not for the cache
@@ -18,6 +18,7 @@ pub(crate) mod consider;
 mod custom_error;
 mod debug;
 mod direct;
+pub(crate) mod edge_headers;
 mod effects;
 mod errand;
 mod failover;
@@ -39,7 +40,6 @@ use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
     fmt,
-    net::IpAddr,
     rc::Rc,
     sync::Arc,
 };
@@ -52,7 +52,7 @@ use tokio::runtime::Handle;
 pub(crate) use self::{answer::Answer, quick::Quick};
 use self::{
     compress::Compressors,
-    consider::{Act, Decision, Grounds, Road},
+    consider::{Act, Asker, Decision, Grounds, Road},
     debug::{Course, Debug},
     errand::{Asking, Errand, Sent, Way},
     finish::Finish,
@@ -64,6 +64,7 @@ use crate::{
     cache::{Cache, Limits, coalescing::Fills, key, object::Arena, runs::Runs, tiers::DiskTier},
     clock::{Clock, Timestamp},
     end_to_end,
+    geo::Locations,
     metrics::{Metrics, WorkerMetrics},
     origin::{
         Fault,
@@ -81,7 +82,10 @@ use crate::{
         connection::{Busy, ConnectionState},
         error_page::Failure,
         max_forwards::{self, MaxForwards},
+        reception::Reception,
+        redirect,
         response::Marks,
+        who::{Peer, Viewer},
     },
 };
 
@@ -114,9 +118,25 @@ pub struct Shared {
     compressors: Compressors,
     /// Where work goes that must not hold up viewers.
     pub background: Handle,
+    /// Who is believed to ask for others.
+    pub reception: Arc<Reception>,
+    /// Where viewers are.
+    pub locations: Arc<Locations>,
 }
 
 impl Shared {
+    /// The same, believing whom this says.
+    #[must_use]
+    pub fn receiving(self, reception: Reception) -> Self {
+        Self { reception: Arc::new(reception), ..self }
+    }
+
+    /// The same, knowing so of where viewers are.
+    #[must_use]
+    pub fn locating(self, locations: Locations) -> Self {
+        Self { locations: Arc::new(locations), ..self }
+    }
+
     /// Nothing in memory, nothing routed yet.
     #[must_use]
     pub fn new(
@@ -142,8 +162,21 @@ impl Shared {
             peers: Arc::default(),
             compressors: Compressors::new(workers, background.clone()),
             background,
+            reception: Arc::default(),
+            locations: Arc::default(),
         }
     }
+}
+
+/// By whom and for what a request is considered.
+#[derive(Debug, Clone, Copy)]
+struct Occasion {
+    /// See [`Asker`].
+    viewer: Viewer,
+    /// See [`Asker`].
+    for_page: bool,
+    /// Whether what is on disk alone may still be brought to memory.
+    may_load: bool,
 }
 
 /// One worker: everything a request needs, on the thread that accepted it.
@@ -160,6 +193,8 @@ pub struct Worker {
     peers: Arc<Peers>,
     compressors: Compressors,
     background: Handle,
+    reception: Arc<Reception>,
+    locations: Arc<Locations>,
     ids: RequestIds,
     key: RefCell<Vec<u8>>,
     /// See [`Worker::found_nothing`].
@@ -189,10 +224,22 @@ impl Worker {
             peers: Arc::clone(&shared.peers),
             compressors: shared.compressors.clone(),
             background: shared.background.clone(),
+            reception: Arc::clone(&shared.reception),
+            locations: Arc::clone(&shared.locations),
             ids: RequestIds::new(),
             key: RefCell::default(),
             found_nothing: Cell::default(),
         }
+    }
+
+    /// Who is believed to ask for others.
+    pub(crate) fn reception(&self) -> &Reception {
+        &self.reception
+    }
+
+    /// Counts a connection that was refused because it did not say for whom it is.
+    pub(crate) fn count_unproxied(&self) {
+        self.metrics.unproxied.add(1);
     }
 
     /// Where large bodies are, which viewers can be sent without a copy.
@@ -204,30 +251,32 @@ impl Worker {
     pub(crate) fn serve(
         self: &Rc<Self>,
         mut request: Request<Incoming>,
-        address: IpAddr,
+        peer: &Peer,
         connection: &Rc<ConnectionState>,
     ) -> Answer {
         self.metrics.requests.add(1);
         end_to_end::drop_nominated(request.headers_mut());
-        self.answer(request.map(Sent::Body), address, connection)
+        let viewer = peer.viewer(&self.reception.proxies, request.headers_mut());
+        self.answer(request.map(Sent::Body), viewer, connection)
     }
 
     /// The same; in place of an error, the page that the distribution has for it, and with the headers that it wishes.
     fn answer(
         self: &Rc<Self>,
         mut request: Request<Sent>,
-        address: IpAddr,
+        viewer: Viewer,
         connection: &Rc<ConnectionState>,
     ) -> Answer {
+        let occasion = Occasion { viewer, for_page: false, may_load: true };
         if request.extensions().get::<FromPeer>().is_some() {
-            // What viewers get of it is the other edge's affair.
-            return self.answer_as_it_is(request, address, connection, true);
+            // What viewers get of it is the other edge's affair, and so is who may ask.
+            return self.answer_as_it_is(request, Occasion { for_page: true, ..occasion }, connection);
         }
-        let (rescue, finish) = (self.rescue(&request, address, connection), self.finish(&request));
+        let (rescue, finish) = (self.rescue(&request, viewer, connection), self.finish(&request));
         if finish.as_ref().is_some_and(Finish::is_timed) && matches!(request.body(), Sent::Directly) {
             *request.body_mut() = Sent::Nothing;
         }
-        let answer = self.answer_as_it_is(request, address, connection, true);
+        let answer = self.answer_as_it_is(request, occasion, connection);
         let answer = match rescue {
             None => answer,
             Some(rescue) => Answer::later(rescue.over(answer)),
@@ -240,25 +289,31 @@ impl Worker {
     /// The answer itself, once more if something has been loaded from disk meanwhile.
     fn answer_as_it_is(
         self: &Rc<Self>,
-        request: Request<Sent>,
-        address: IpAddr,
+        mut request: Request<Sent>,
+        occasion: Occasion,
         connection: &Rc<ConnectionState>,
-        may_load: bool,
     ) -> Answer {
+        let Occasion { viewer, for_page, may_load } = occasion;
         let now = self.clock.now();
         let id = self.ids.next();
         // One table from start to end.
         let table = self.routing.current();
+        edge_headers::put(&mut request, &table, viewer, &self.locations);
         let mut key = self.key.borrow_mut();
         key.clear();
         let mut course = Course::default();
         let has_body = request.body().has_body();
         let grounds = Grounds { may_load, ..self.grounds(now) };
-        let decided = consider::decide(grounds, &table, &request, has_body, &mut key, &mut course);
+        let asker = Asker { viewer, locations: &self.locations, for_page };
+        let decided = consider::decide(grounds, asker, &table, &request, has_body, &mut key, &mut course);
         let debug = course.debug(request.headers(), &key);
         let response = match decided {
             Ok(Decision::AboutTheServer) => self.options(MethodSet::All, id),
             Ok(Decision::For(_, Act::Options(allowed))) => self.options(allowed, id),
+            Ok(Decision::For(place, Act::Redirect)) => {
+                self.metrics.results[CacheResult::Answered.index()].add(1);
+                redirect::to_https(&place.host, &request, id)
+            }
             Ok(Decision::For(place, Act::Hit(looked))) => match looked.found.is_in_blocks() {
                 false => {
                     let (headers, method) = (request.headers(), request.method());
@@ -267,7 +322,7 @@ impl Worker {
                 true => {
                     let (slot, found) = looked.split(&key);
                     let errand = place.errand(Way::Cache(slot));
-                    let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
+                    let asking = Asking::new(request, viewer, id, Busy::new(connection), debug.clone());
                     if found.lacks_blocks(asking.request.method()) {
                         let worker = Rc::clone(self);
                         return Answer::later(async move { worker.complete(errand, found, asking).await });
@@ -278,7 +333,7 @@ impl Worker {
             Ok(Decision::For(place, Act::HitAndRevalidate(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
+                let asking = Asking::new(request, viewer, id, Busy::new(connection), debug.clone());
                 let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
@@ -290,19 +345,20 @@ impl Worker {
                 return Answer::later(async move {
                     worker.cache.load(&key, now).await;
                     drop(busy);
-                    let Ok(response) = worker.answer_as_it_is(request, address, &connection, false).await;
+                    let again = Occasion { may_load: false, ..occasion };
+                    let Ok(response) = worker.answer_as_it_is(request, again, &connection).await;
                     response
                 });
             }
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
-                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
+                let asking = Asking::new(request, viewer, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
+                let asking = Asking::new(request, viewer, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, found);
             }
             Err(refusal) => {
@@ -439,14 +495,14 @@ impl Worker {
         errand: &Errand,
         purpose: Purpose,
         request: &Request<B>,
-        address: IpAddr,
+        viewer: Viewer,
     ) -> Outgoing {
         let rules = &errand.behavior.rules;
         let cookies = key::forwarded_cookies(request.headers(), rules);
         let viewer = origin_request::Viewer {
             method: request.method(),
             version: request.version(),
-            address,
+            address: viewer.address.ip(),
             headers: request.headers(),
             codings: accept_encoding::of(rules.cache_policy.codings, request),
         };
@@ -464,7 +520,7 @@ impl Worker {
                 .flatten(),
             body: None,
             expects_continue: false,
-            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request)).flatten(),
+            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request, viewer.scheme)).flatten(),
         }
     }
 

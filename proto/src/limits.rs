@@ -31,6 +31,9 @@ pub const ERROR_CACHING_MIN_TTL: (Duration, Duration) = (Duration::ZERO, Duratio
 /// The error caching minimum TTL unless a distribution says otherwise. CloudFront: 10 s.
 pub const ERROR_CACHING_MIN_TTL_DEFAULT: Duration = Duration::from_secs(10);
 
+/// Countries of a geographic restriction: all that ISO 3166-1 has.
+pub const COUNTRIES_MAX: usize = 249;
+
 /// Origins of a distribution. CloudFront: 100.
 pub const ORIGINS_MAX: usize = 100;
 /// Origin groups of a distribution. CloudFront: 10.

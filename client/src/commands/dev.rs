@@ -59,6 +59,12 @@ pub(crate) struct Args {
     /// they are still there after a restart
     #[arg(long, value_name = "SIZE")]
     cache_disk: Option<String>,
+    /// Network whose X-Forwarded-For and X-Forwarded-Proto the edges believe, such as 127.0.0.0/8; may be repeated
+    #[arg(long = "trusted-proxy", value_name = "NETWORK")]
+    trusted_proxies: Vec<String>,
+    /// MaxMind database (.mmdb) by which the edges know where viewers are
+    #[arg(long, value_name = "FILE")]
+    geo_database: Option<String>,
     /// Whose caching rules apply
     #[arg(long, value_enum, default_value = "cloudfront")]
     semantics: SemanticsName,

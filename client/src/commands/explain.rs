@@ -17,6 +17,7 @@ Examples:
   headland explain http://www.example.com/image.jpg
   headland explain http://127.0.0.1:8080/image.jpg -H 'host: www.example.com' --edge fra1
   headland explain http://www.example.com/ -H 'accept-language: de' -H 'cookie: lang=de' -o json
+  headland explain https://www.example.com/ --client 192.0.2.1
   headland explain http://www.example.com/api/users -X POST";
 
 /// Ask an edge what it would do with a request, and why
@@ -26,7 +27,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What the viewer asks for: http://host[:port]/path?query
+    /// What the viewer asks for: http://host[:port]/path?query; with https:// as one that came so to what ends TLS before the edge
     #[arg(value_name = "URL")]
     url: String,
     /// The edge to ask, by its id or its location [default: any that is live]
@@ -38,10 +39,13 @@ pub(crate) struct Args {
     /// A header of the viewer's request, as 'name: value'; may be repeated. Host, given so, replaces the URL's
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// Where the viewer asks from: an IP address, or one with a port [default: from nowhere that is known]
+    #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
+    client: String,
 }
 
 pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Error> {
-    let question = Question::read(&args.url, &args.method, &args.headers)?;
+    let question = Question::read(&args.url, &args.method, &args.headers, &args.client)?;
     let mut request = question.request.clone();
     if let Some(edge) = args.edge {
         request.edge_id = edge_id(edge, session).await?;

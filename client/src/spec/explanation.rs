@@ -23,6 +23,8 @@ pub struct ExplanationDocument {
     pub applied_revision: u64,
     /// The request as the edge understood it.
     pub request: ExplainedRequest,
+    /// Who would be asking.
+    pub viewer: ExplainedViewer,
     /// `null`: no distribution answers to the host, or the request is refused before.
     pub distribution: Option<ExplainedDistribution>,
     /// `null`: the request is refused before.
@@ -85,6 +87,17 @@ pub struct ExplainedRequest {
     pub query: Option<String>,
     /// What the cache policy selects of the query.
     pub forwarded_query: Option<String>,
+}
+
+/// The viewer as the edge knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ExplainedViewer {
+    /// `null`: it was not said.
+    pub address: Option<String>,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// ISO 3166-1 alpha-2, by the edge's own database; `null`: not known.
+    pub country: Option<String>,
 }
 
 /// The distribution that answers to the host.

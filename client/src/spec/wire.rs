@@ -9,7 +9,10 @@ mod response_headers;
 
 use headland_proto::v1;
 
-use super::{CustomErrorResponseSpec, DistributionSpec, OriginGroupSpec, SpecDuration};
+use super::{
+    CustomErrorResponseSpec, DistributionSpec, GeoRestrictionMode, GeoRestrictionSpec, OriginGroupSpec,
+    SpecDuration,
+};
 use crate::error::{Error, ErrorKind};
 
 /// A value on the wire that this version has no word for. Leaving it out would change the distribution when it is written
@@ -56,6 +59,7 @@ impl From<&DistributionSpec> for v1::DistributionConfig {
             debug_headers: spec.debug_headers,
             custom_error_responses: spec.custom_error_responses.iter().map(Into::into).collect(),
             origin_groups: spec.origin_groups.iter().map(Into::into).collect(),
+            geo_restriction: spec.geo_restriction.as_ref().map(Into::into),
         }
     }
 }
@@ -76,7 +80,37 @@ impl TryFrom<&v1::DistributionConfig> for DistributionSpec {
             debug_headers: wire.debug_headers,
             custom_error_responses: list("custom_error_responses", &wire.custom_error_responses)?,
             origin_groups: wire.origin_groups.iter().map(Into::into).collect(),
+            geo_restriction: optional("geo_restriction", wire.geo_restriction.as_ref())?,
         })
+    }
+}
+
+impl From<&GeoRestrictionSpec> for v1::GeoRestriction {
+    fn from(spec: &GeoRestrictionSpec) -> Self {
+        use v1::geo_restriction::Mode;
+        let mode = match spec.mode {
+            None => Mode::Unspecified,
+            Some(GeoRestrictionMode::None) => Mode::None,
+            Some(GeoRestrictionMode::Whitelist) => Mode::Whitelist,
+            Some(GeoRestrictionMode::Blacklist) => Mode::Blacklist,
+        };
+        Self { mode: mode.into(), country_codes: spec.country_codes.clone() }
+    }
+}
+
+impl TryFrom<&v1::GeoRestriction> for GeoRestrictionSpec {
+    type Error = NotRepresentable;
+
+    fn try_from(wire: &v1::GeoRestriction) -> Result<Self, NotRepresentable> {
+        use v1::geo_restriction::Mode;
+        let mode = match Mode::try_from(wire.mode) {
+            Ok(Mode::Unspecified) => None,
+            Ok(Mode::None) => Some(GeoRestrictionMode::None),
+            Ok(Mode::Whitelist) => Some(GeoRestrictionMode::Whitelist),
+            Ok(Mode::Blacklist) => Some(GeoRestrictionMode::Blacklist),
+            Err(_) => return Err(NotRepresentable::new("mode", wire.mode)),
+        };
+        Ok(Self { mode, country_codes: wire.country_codes.clone() })
     }
 }
 

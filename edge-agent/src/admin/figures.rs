@@ -27,6 +27,7 @@ impl Collector for Figures {
         self.traffic(&mut out)?;
         self.cache(&mut out)?;
         self.sync(&mut out)?;
+        self.locations(&mut out)?;
         self.control_planes(&mut out)
     }
 }
@@ -48,6 +49,8 @@ impl Figures {
         out.counters("shield_fetches", help, "result", metrics.shield().into_iter())?;
         let help = "Hits answered at once, without going through the HTTP library";
         out.counter("quick_hits", help, metrics.quick_hits())?;
+        let help = "Connections refused for want of a PROXY protocol header from a trusted proxy";
+        out.counter("unproxied_connections", help, metrics.unproxied())?;
         let help = "Responses of origins that were not stored, by the reason";
         out.counters("not_stored", help, "reason", metrics.not_stored())?;
         let help = "Responses of origins that were compressed, by the coding";
@@ -90,6 +93,21 @@ impl Figures {
         out.counter("update_gaps", "Updates that did not join on", owner.gaps.load(Relaxed))?;
         out.counter("last_good_saves", "Last-good files written", saver.saves.load(Relaxed))?;
         out.counter("last_good_save_failures", "Last-good files not written", saver.failures.load(Relaxed))
+    }
+
+    fn locations(&self, out: &mut Out<'_>) -> fmt::Result {
+        let databases: Vec<_> = self.0.locations.figures().collect();
+        if databases.is_empty() {
+            return Ok(());
+        }
+        let loaded = databases.iter().map(|(name, figures)| (*name, u64::from(figures.loaded)));
+        out.gauges("geo_database_loaded", "Whether a database of addresses is in force", "database", loaded)?;
+        let built = databases.iter().map(|(name, figures)| (*name, figures.built));
+        let help = "When it was built, since 1970; 0 if none is in force";
+        out.gauges("geo_database_build_time_seconds", help, "database", built)?;
+        let failures = databases.iter().map(|(name, figures)| (*name, figures.failures));
+        let help = "Times that its file could not be read, or was no database";
+        out.counters("geo_database_load_failures", help, "database", failures)
     }
 
     fn control_planes(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -162,6 +180,20 @@ impl Out<'_> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (name, value) in values {
             family.encode_family(&[(label, name)])?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        }
+        Ok(())
+    }
+
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (name, value) in values {
+            family.encode_family(&[(label, name)])?.encode_gauge(&value)?;
         }
         Ok(())
     }

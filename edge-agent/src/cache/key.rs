@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_origin_request_policy_adds_to_what_is_forwarded_and_not_to_the_key() {
-        use headland_proto::model::{MethodSet, OriginHeaders, OriginRequestPolicy};
+        use headland_proto::model::{MethodSet, OriginHeaders, OriginRequestPolicy, ViewerProtocol};
         let only = |name: &str| NameSelection::Whitelist(vec![name.to_owned()]);
         let check =
             |also: Option<(NameSelection, NameSelection)>, query: Option<&str>, cookie: Option<&str>| {
@@ -324,6 +324,7 @@ mod tests {
                 let rules = CacheBehavior {
                     compress: false,
                     target: headland_proto::model::Target::Origin(0),
+                    viewer_protocol: ViewerProtocol::AllowAll,
                     allowed_methods: MethodSet::GetHead,
                     cache_policy: std::sync::Arc::new(cache_policy),
                     origin_request_policy: also.map(|(cookies, query_strings)| {

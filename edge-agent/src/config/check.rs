@@ -7,12 +7,15 @@ use http::Uri;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    CacheSettings, DiskSettings, Limits, Log, LogFormat, Settings,
+    CacheSettings, DiskSettings, GeoSettings, Limits, Log, LogFormat, Settings,
     layer::Layer,
     machine::Machine,
     units::{parse_bytes, parse_duration},
 };
-use crate::cache::disk;
+use crate::{
+    cache::disk,
+    viewer::reception::{NetworkError, TrustedProxies},
+};
 
 const DATA_DIR_DEFAULT: &str = "/var/lib/headland/edge-agent";
 const LOCATION_DEFAULT: &str = "default";
@@ -35,6 +38,8 @@ const MEMORY_BYTES_MIN: u64 = 1 << 20;
 const WORKERS_MAX: usize = 1024;
 /// Listen addresses.
 const HTTP_MAX: usize = 16;
+/// Networks that are trusted: each request from one of them is compared with all.
+const TRUSTED_PROXIES_MAX: usize = 64;
 /// Configured control planes.
 const CONTROL_PLANES_MAX: usize = 16;
 /// Range of the viewer time-outs.
@@ -75,10 +80,27 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> Result<Settings, Vec<Pro
         None => BACKGROUND_FILL_PERCENT_DEFAULT,
     };
     let disk = c.disk(layer.cache_disk_path, layer.cache_disk_bytes);
+    let http = c.list("http", layer.http, HTTP_DEFAULT, HTTP_MAX, Checker::address);
+    let http_proxy_protocol = c.some_of("http_proxy_protocol", layer.http_proxy_protocol, &http);
+    let http_behind_tls = c.some_of("http_behind_tls", layer.http_behind_tls, &http);
+    let trusted_proxies = c.trusted_proxies(layer.trusted_proxies);
+    if !http_proxy_protocol.is_empty() && trusted_proxies.networks().is_empty() {
+        c.problem(
+            "trusted_proxies",
+            "is missing; name the networks whose PROXY protocol headers are believed",
+        );
+    }
     let settings = Settings {
         data_dir: c.data_dir(layer.data_dir),
         location: c.location(layer.location),
-        http: c.list("http", layer.http, HTTP_DEFAULT, HTTP_MAX, Checker::address),
+        http,
+        http_proxy_protocol,
+        http_behind_tls,
+        trusted_proxies,
+        geo: GeoSettings {
+            database: c.file("geo.database", layer.geo_database),
+            asn_database: c.file("geo.asn_database", layer.geo_asn_database),
+        },
         viewer_url: layer.viewer_url.map(|text| c.viewer_url(&text)),
         peer: layer.peer.map(|text| c.address("peer", &text)),
         peer_url: layer.peer_url.map(|text| c.peer_url(&text)),
@@ -149,6 +171,55 @@ impl Checker {
             self.problem(setting, format!("has {} entries; between 1 and {max} are allowed", texts.len()));
         }
         texts.iter().enumerate().map(|(i, text)| parse(self, &format!("{setting}[{i}]"), text)).collect()
+    }
+
+    /// Some of the addresses that are listened on.
+    fn some_of(&mut self, setting: &str, texts: Option<Vec<String>>, http: &[SocketAddr]) -> Vec<SocketAddr> {
+        let texts = texts.unwrap_or_default();
+        if texts.len() > HTTP_MAX {
+            self.problem(setting, format!("has {} entries; at most {HTTP_MAX} are allowed", texts.len()));
+        }
+        let mut addresses = Vec::new();
+        for (i, text) in texts.iter().enumerate().take(HTTP_MAX) {
+            let setting = format!("{setting}[{i}]");
+            let address = self.address(&setting, text);
+            if text.parse() == Ok(address) && !http.contains(&address) {
+                self.problem(
+                    &setting,
+                    format!("{address} is not listened on; name one of the addresses in http"),
+                );
+            }
+            addresses.push(address);
+        }
+        addresses
+    }
+
+    fn trusted_proxies(&mut self, texts: Option<Vec<String>>) -> TrustedProxies {
+        let texts = texts.unwrap_or_default();
+        if texts.len() > TRUSTED_PROXIES_MAX {
+            let description =
+                format!("has {} entries; at most {TRUSTED_PROXIES_MAX} are allowed", texts.len());
+            self.problem("trusted_proxies", description);
+        }
+        let mut networks = Vec::new();
+        for (i, text) in texts.iter().enumerate().take(TRUSTED_PROXIES_MAX) {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(error) => {
+                    let error: NetworkError = error;
+                    self.problem(&format!("trusted_proxies[{i}]"), format!("{text:?} {error}"));
+                }
+            }
+        }
+        TrustedProxies::new(networks)
+    }
+
+    fn file(&mut self, setting: &str, text: Option<String>) -> Option<PathBuf> {
+        let text = text?;
+        if text.is_empty() {
+            self.problem(setting, "is empty; name a file");
+        }
+        Some(text.into())
     }
 
     fn data_dir(&mut self, text: Option<String>) -> PathBuf {

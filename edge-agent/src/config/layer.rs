@@ -14,6 +14,27 @@ pub struct Layer {
     /// Address to serve viewers on; may be repeated
     #[arg(long, value_name = "ADDRESS", env = "HEADLAND_HTTP", value_delimiter = ',')]
     pub http: Option<Vec<String>>,
+    /// One of the --http addresses, on which every connection begins with a PROXY protocol header (v1 or v2) of a trusted proxy; may be
+    /// repeated
+    #[arg(long, value_name = "ADDRESS", env = "HEADLAND_HTTP_PROXY_PROTOCOL", value_delimiter = ',')]
+    pub http_proxy_protocol: Option<Vec<String>>,
+    /// One of the --http addresses, all of whose viewers came by https to what ends TLS in front of it; may be repeated
+    #[arg(long, value_name = "ADDRESS", env = "HEADLAND_HTTP_BEHIND_TLS", value_delimiter = ',')]
+    pub http_behind_tls: Option<Vec<String>>,
+    /// Network whose X-Forwarded-For, X-Forwarded-Proto and PROXY protocol headers are believed: 10.0.0.0/8; may be repeated
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "NETWORK",
+        env = "HEADLAND_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Option<Vec<String>>,
+    /// MaxMind database (.mmdb) of where addresses are, read again when it changes; default: no viewer's place is known
+    #[arg(long, value_name = "FILE", env = "HEADLAND_GEO_DATABASE")]
+    pub geo_database: Option<String>,
+    /// MaxMind database (.mmdb) of the networks (ASN) that addresses belong to, read again when it changes
+    #[arg(long, value_name = "FILE", env = "HEADLAND_GEO_ASN_DATABASE")]
+    pub geo_asn_database: Option<String>,
     /// URL at which viewers reach this edge; default: made from the first --http address
     #[arg(long, value_name = "URL", env = "HEADLAND_VIEWER_URL")]
     pub viewer_url: Option<String>,
@@ -80,6 +101,11 @@ impl Layer {
             data_dir: self.data_dir.or(below.data_dir),
             location: self.location.or(below.location),
             http: self.http.or(below.http),
+            http_proxy_protocol: self.http_proxy_protocol.or(below.http_proxy_protocol),
+            http_behind_tls: self.http_behind_tls.or(below.http_behind_tls),
+            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
+            geo_database: self.geo_database.or(below.geo_database),
+            geo_asn_database: self.geo_asn_database.or(below.geo_asn_database),
             viewer_url: self.viewer_url.or(below.viewer_url),
             peer: self.peer.or(below.peer),
             peer_url: self.peer_url.or(below.peer_url),
@@ -133,16 +159,27 @@ pub(super) struct File {
     data_dir: Option<String>,
     location: Option<Scalar>,
     http: Option<Vec<String>>,
+    http_proxy_protocol: Option<Vec<String>>,
+    http_behind_tls: Option<Vec<String>>,
+    trusted_proxies: Option<Vec<String>>,
     viewer_url: Option<String>,
     peer: Option<String>,
     peer_url: Option<String>,
     admin: Option<String>,
     control_planes: Option<Vec<String>>,
+    geo: Geo,
     cache: Cache,
     workers: Option<Scalar>,
     drain_timeout: Option<Scalar>,
     limits: Limits,
     log: Log,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Geo {
+    database: Option<String>,
+    asn_database: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -189,6 +226,11 @@ impl From<File> for Layer {
             data_dir: file.data_dir,
             location: text(file.location),
             http: file.http,
+            http_proxy_protocol: file.http_proxy_protocol,
+            http_behind_tls: file.http_behind_tls,
+            trusted_proxies: file.trusted_proxies,
+            geo_database: file.geo.database,
+            geo_asn_database: file.geo.asn_database,
             viewer_url: file.viewer_url,
             peer: file.peer,
             peer_url: file.peer_url,
@@ -217,6 +259,10 @@ impl From<Layer> for File {
             data_dir: layer.data_dir,
             location: layer.location.map(Scalar::Text),
             http: layer.http,
+            http_proxy_protocol: layer.http_proxy_protocol,
+            http_behind_tls: layer.http_behind_tls,
+            trusted_proxies: layer.trusted_proxies,
+            geo: Geo { database: layer.geo_database, asn_database: layer.geo_asn_database },
             viewer_url: layer.viewer_url,
             peer: layer.peer,
             peer_url: layer.peer_url,

@@ -112,6 +112,32 @@ fn a_disk_cache_needs_a_directory_and_a_size() {
 }
 
 #[test]
+fn who_is_believed_is_named_by_network_and_address() {
+    let file = "http: ['0.0.0.0:80', '0.0.0.0:81']\nhttp_proxy_protocol: ['0.0.0.0:81']\nhttp_behind_tls: ['0.0.0.0:80']\n\
+                trusted_proxies: [10.0.0.0/8, '2001:db8::1']\ngeo: {database: /geo/city.mmdb}\n";
+    let settings = checked(from_yaml(file).unwrap());
+    let entrance = |address: &str| settings.entrance(&address.parse().unwrap());
+    assert_eq!(entrance("0.0.0.0:80"), Entrance { proxy_protocol: false, behind_tls: true });
+    assert_eq!(entrance("0.0.0.0:81"), Entrance { proxy_protocol: true, behind_tls: false });
+    assert!(settings.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
+    assert_eq!(settings.geo, GeoSettings { database: Some("/geo/city.mmdb".into()), asn_database: None });
+    let list = |texts: &[&str]| Some(texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>());
+    let layer = Layer {
+        http_proxy_protocol: list(&["0.0.0.0:8080", "0.0.0.0:81"]),
+        http_behind_tls: list(&["x"]),
+        geo_database: some(""),
+        ..Layer::default()
+    };
+    assert_eq!(
+        wrong(layer),
+        ["http_proxy_protocol[1]", "http_behind_tls[0]", "trusted_proxies", "geo.database"]
+    );
+    let proxies = |texts: &[&str]| Layer { trusted_proxies: list(texts), ..Layer::default() };
+    assert_eq!(wrong(proxies(&["10.0.0.1/8", "::/129"])), ["trusted_proxies[0]", "trusted_proxies[1]"]);
+    assert_eq!(wrong(proxies(&["10.0.0.1"; 65])), ["trusted_proxies"]);
+}
+
+#[test]
 fn a_file_names_nothing_unknown_and_errors_say_where() {
     for (text, expected) in [
         ("location: a\nlokation: b\n", "lokation"),

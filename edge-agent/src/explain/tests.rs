@@ -199,6 +199,54 @@ fn every_refusal_says_why_and_how_far_it_came() {
 }
 
 #[test]
+fn who_asks_counts() {
+    use v1::{GeoRestriction, cache_behavior::ViewerProtocolPolicy as Policy, geo_restriction::Mode};
+    let by = |policy: Policy| {
+        bench(move |config| {
+            config.default_cache_behavior.get_or_insert_default().viewer_protocol_policy = policy.into();
+            config.geo_restriction =
+                Some(GeoRestriction { mode: Mode::Whitelist.into(), country_codes: vec!["DE".into()] });
+        })
+    };
+    let told = by(Policy::HttpsOnly).ask("GET /a", &[]);
+    check(&told, Verdict::Refused, "https-only");
+    assert_eq!(told.status, 403);
+    let edge = by(Policy::RedirectToHttps);
+    for (method, status) in [("GET", 301), ("HEAD", 301)] {
+        let told = edge.ask(&format!("{method} /a"), &[]);
+        check(&told, Verdict::Answered, "redirect-to-https");
+        assert_eq!(told.status, status);
+    }
+    let told = edge.explainer.explain(&v1::ExplainRequest {
+        host: "cdn.test".into(),
+        path: "/a".into(),
+        viewer_address: "192.0.2.1:4711".into(),
+        https: true,
+        ..Default::default()
+    });
+    check(&told, Verdict::Miss, "uri-miss");
+    let viewer = told.viewer.expect("a viewer");
+    assert_eq!((viewer.address.as_str(), viewer.scheme.as_str()), ("192.0.2.1:4711", "https"));
+    assert_eq!(viewer.country, "", "without a database it is in none, and served");
+}
+
+#[test]
+fn what_the_edge_says_of_a_viewer_is_in_the_key() {
+    let edge = bench(|config| {
+        let policy =
+            config.default_cache_behavior.get_or_insert_default().cache_policy.get_or_insert_default();
+        policy.headers = Some(v1::HeaderSelection { names: vec!["CloudFront-Is-Mobile-Viewer".into()] });
+    });
+    let sent = [("user-agent", "x Mobile"), ("cloudfront-is-mobile-viewer", "forged")];
+    let parts = edge.ask("GET /a", &sent).key.expect("a key").parts;
+    let named: Vec<_> = parts.iter().filter(|part| part.kind() == Kind::Header).collect();
+    assert_eq!(
+        (named.len(), named[0].name.as_str(), named[0].value.as_str()),
+        (1, "cloudfront-is-mobile-viewer", "true")
+    );
+}
+
+#[test]
 fn what_passes_the_cache_by_has_no_key() {
     let edge = bench(|config| {
         rfc9111(config);
@@ -499,6 +547,7 @@ fn every_word_is_documented() {
     use crate::cache::{reuse::Cause, storability::Reason};
     let documented = include_str!("../../../docs/errors.md");
     let words = Permission::ALL.map(Permission::as_str).into_iter().chain(Cause::ALL.map(Cause::as_str));
+    assert!(documented.contains("`country`"), "it takes a database to be refused so");
     for word in words.chain(Reason::ALL.map(Reason::as_str)) {
         assert!(documented.contains(&format!("`{word}`")), "docs/errors.md does not name {word}");
     }

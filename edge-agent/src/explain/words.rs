@@ -13,6 +13,9 @@ use crate::{
 pub(super) const OPTIONS: &str =
     "its Max-Forwards lets it go no further than this edge, which says what methods it allows";
 
+/// Of one that comes by http and is to come by https.
+pub(super) const REDIRECT: &str = "the behavior sends viewers that come by http to the same URL with https";
+
 /// Of one that would have to wait for the disk first.
 pub(super) const ON_DISK: &str =
     "what is stored for it is on disk only, and is being read; ask again in a moment";
@@ -26,6 +29,8 @@ pub(super) fn refusal(refusal: Refusal) -> &'static str {
         Refusal::Method => "no edge serves this method",
         Refusal::UnknownHost => "no distribution answers to this host name",
         Refusal::Disabled => "the distribution for this host name is disabled",
+        Refusal::Country => "the distribution does not serve viewers in the country that this one is in",
+        Refusal::HttpsOnly => "the behavior is for https only, and the viewer comes by http",
         Refusal::MethodNotAllowed => "the behavior does not allow this method",
         Refusal::UnexpectedBody => "a GET or HEAD request must not have a body",
         Refusal::Loop => "it has been through this edge before: the origin leads here again",

@@ -78,6 +78,8 @@ pub struct Shield {
     pub hash: u64,
     /// The host that the viewer asked for.
     pub host: HeaderValue,
+    /// How the viewer came.
+    pub scheme: Scheme,
 }
 
 impl Outgoing {

@@ -235,7 +235,7 @@ mod tests {
     use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
     use headland_proto::model::{
-        CachePolicy, Coding, MethodSet, NameSelection, OriginRequestPolicy, Target, TtlBounds,
+        CachePolicy, Coding, MethodSet, NameSelection, OriginRequestPolicy, Target, TtlBounds, ViewerProtocol,
     };
 
     use super::*;
@@ -257,6 +257,7 @@ mod tests {
         });
         CacheBehavior {
             target: Target::Origin(0),
+            viewer_protocol: ViewerProtocol::AllowAll,
             allowed_methods: MethodSet::All,
             cache_policy: Arc::new(cache_policy),
             origin_request_policy,

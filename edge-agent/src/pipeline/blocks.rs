@@ -65,7 +65,7 @@ impl Worker {
             blocks,
             behavior: Arc::clone(&errand.behavior),
             request: Rc::clone(&asking.request),
-            outgoing: self.outgoing(errand, Purpose::Fill, &asking.request, asking.address),
+            outgoing: self.outgoing(errand, Purpose::Fill, &asking.request, asking.viewer),
             breaker: self.breaker(errand),
         })
     }

@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use headland_proto::model::{MethodSet, ResponseHeadersPolicy, Semantics};
+use headland_proto::model::{MethodSet, ResponseHeadersPolicy, Scheme, Semantics, ViewerProtocol};
 use http::{HeaderMap, Method, Request, header};
 
 use super::lookup::{self, Found, Slot};
@@ -16,6 +16,7 @@ use crate::{
         reuse::Permission,
     },
     clock::Timestamp,
+    geo::Locations,
     origin::request::Identity,
     routing::{Distribution, Table, compile::Behavior},
     viewer::{
@@ -23,8 +24,10 @@ use crate::{
         cache_status::Forward,
         conditional,
         max_forwards::{self, MaxForwards},
+        redirect,
         request::{self, Refusal},
         response_headers,
+        who::Viewer,
     },
 };
 
@@ -38,6 +41,16 @@ pub(crate) struct Grounds<'a> {
     pub(crate) counts_as_use: bool,
     /// Whether what is on disk alone may still be brought to memory.
     pub(crate) may_load: bool,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    pub(crate) viewer: Viewer,
+    /// Where viewers are.
+    pub(crate) locations: &'a Locations,
+    /// Whether the edge itself asks, for the page in place of an error: who may ask for what is not looked at.
+    pub(crate) for_page: bool,
 }
 
 /// Somebody who wants to know how far a request came, refused or not.
@@ -91,6 +104,8 @@ pub(crate) enum Decision<'a> {
 pub(crate) enum Act {
     /// An OPTIONS that goes no further, answered with the methods that are allowed.
     Options(MethodSet),
+    /// Sent to the same URL with https.
+    Redirect,
     /// There is something on disk that memory does not have: it is to be brought there, and the request considered again.
     Load,
     /// To the origin, past the cache.
@@ -161,6 +176,7 @@ impl Past {
 /// Why it is refused.
 pub(crate) fn decide<'a, B>(
     grounds: Grounds<'_>,
+    asker: Asker<'_>,
     table: &'a Table,
     request: &'a Request<B>,
     has_body: bool,
@@ -171,8 +187,17 @@ pub(crate) fn decide<'a, B>(
         return Ok(Decision::AboutTheServer);
     }
     let (method, headers) = (request.method(), request.headers());
-    let place = place(grounds, table, request, witness)?;
+    let place = place(grounds, asker, table, request, witness)?;
     let rules = &place.behavior.rules;
+    if !asker.for_page && asker.viewer.scheme == Scheme::Http {
+        match rules.viewer_protocol {
+            ViewerProtocol::AllowAll => {}
+            ViewerProtocol::RedirectToHttps if redirect::is_understood(request) => {
+                return Ok(Decision::For(place, Act::Redirect));
+            }
+            ViewerProtocol::RedirectToHttps | ViewerProtocol::HttpsOnly => return Err(Refusal::HttpsOnly),
+        }
+    }
     let is_preflight = |policy: &Arc<ResponseHeadersPolicy>| response_headers::answers(policy, request);
     if max_forwards::decide(method, headers) == MaxForwards::AnswerHere
         || rules.response_headers_policy.as_ref().is_some_and(is_preflight)
@@ -214,6 +239,7 @@ pub(crate) fn decide<'a, B>(
 /// Where a request belongs, if it may be there.
 fn place<'a, B>(
     grounds: Grounds<'_>,
+    asker: Asker<'_>,
     table: &'a Table,
     request: &'a Request<B>,
     witness: &mut impl Witness<'a>,
@@ -224,6 +250,13 @@ fn place<'a, B>(
     witness.distribution(distribution);
     if !distribution.enabled {
         return Err(Refusal::Disabled);
+    }
+    let restriction = &distribution.geo_restriction;
+    if restriction.restricts() && !asker.for_page {
+        let country = asker.locations.country(asker.viewer.address.ip());
+        if !restriction.allows(country) {
+            return Err(Refusal::Country);
+        }
     }
     let path = distribution.object_for(target.path);
     let behavior = distribution.behavior(path);

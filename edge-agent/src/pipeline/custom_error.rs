@@ -1,17 +1,17 @@
 //! Custom error pages: an object of the distribution that a viewer gets in place of an error (CloudFront guide, "Generate custom error
 //! responses"). It is asked for as any object is, through the cache, by the behavior that its own path has.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use headland_proto::model::ErrorResponses;
 use http::{
     HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, Version, header, uri::PathAndQuery,
 };
 
-use super::{Answer, Worker, errand::Sent};
+use super::{Answer, Occasion, Worker, errand::Sent};
 use crate::{
     origin::request::SELECTING,
-    viewer::{body::ViewerBody, connection::ConnectionState, error_page, request},
+    viewer::{body::ViewerBody, connection::ConnectionState, error_page, request, who::Viewer},
 };
 
 /// What is said of a request's body. A page is asked for without one, and as a whole.
@@ -26,7 +26,7 @@ pub(super) struct Rescue {
     uri: Uri,
     version: Version,
     headers: HeaderMap,
-    address: IpAddr,
+    viewer: Viewer,
     connection: Rc<ConnectionState>,
 }
 
@@ -35,7 +35,7 @@ impl Worker {
     pub(super) fn rescue<B>(
         self: &Rc<Self>,
         request: &Request<B>,
-        address: IpAddr,
+        viewer: Viewer,
         connection: &Rc<ConnectionState>,
     ) -> Option<Rescue> {
         let table = self.routing.current();
@@ -53,7 +53,7 @@ impl Worker {
             uri: request.uri().clone(),
             version: request.version(),
             headers,
-            address,
+            viewer,
             connection: Rc::clone(connection),
         })
     }
@@ -73,7 +73,8 @@ impl Rescue {
         // What it would have been is not for this viewer: others may still read it.
         drop(response);
         let worker = &self.worker;
-        let Ok(mut got) = worker.answer_as_it_is(request, self.address, &self.connection, true).await;
+        let occasion = Occasion { viewer: self.viewer, for_page: true, may_load: true };
+        let Ok(mut got) = worker.answer_as_it_is(request, occasion, &self.connection).await;
         if got.status() == StatusCode::OK {
             error_page::stand_in(&mut got, &page);
         }

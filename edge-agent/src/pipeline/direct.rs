@@ -1,7 +1,7 @@
 //! The direct way: a plain GET for what the cache does not have. What comes whole is answered with the head that is stored, as a hit is,
 //! and hyper does not hear of the request.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use http::{Request, Response};
 use memchr::{memchr, memmem};
@@ -14,6 +14,7 @@ use crate::{
         cache_status::{Handling, ttl},
         connection::ConnectionState,
         http1::COPIED_BYTES_MAX,
+        who::Peer,
     },
 };
 
@@ -26,12 +27,13 @@ impl Worker {
     /// Answers a plain request that has no quick answer. The response may be written already ([`ViewerBody::written`]).
     pub(crate) fn serve_directly(
         self: &Rc<Self>,
-        request: Request<()>,
-        address: IpAddr,
+        mut request: Request<()>,
+        peer: &Peer,
         connection: &Rc<ConnectionState>,
     ) -> Answer {
         self.metrics.requests.add(1);
-        self.answer(request.map(|()| Sent::Directly), address, connection)
+        let viewer = peer.viewer(&self.reception.proxies, request.headers_mut());
+        self.answer(request.map(|()| Sent::Directly), viewer, connection)
     }
 
     /// Whether the last plain request that had no quick answer had none because nothing is stored for it. Says so once.

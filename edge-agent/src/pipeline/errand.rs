@@ -1,6 +1,6 @@
 //! Errands: a request that has to wait for something, taken apart from the tables it was considered by.
 
-use std::{borrow::Cow, cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
+use std::{borrow::Cow, cell::Cell, rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Request};
 use http_body::Body as _;
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cache::{key, runs::Follower},
     routing::{Distribution, compile::Behavior},
-    viewer::connection::Busy,
+    viewer::{connection::Busy, who::Viewer},
 };
 
 /// What is to be done with a request that is neither refused nor answered from the cache.
@@ -70,7 +70,7 @@ impl Sent {
 pub(super) struct Asking {
     pub(super) request: Rc<Request<()>>,
     pub(super) body: Option<Incoming>,
-    pub(super) address: IpAddr,
+    pub(super) viewer: Viewer,
     pub(super) id: HeaderValue,
     pub(super) busy: Busy,
     /// Whether it reads what is written for it, and hyper knows nothing of it.
@@ -84,7 +84,7 @@ pub(super) struct Asking {
 impl Asking {
     pub(super) fn new(
         request: Request<Sent>,
-        address: IpAddr,
+        viewer: Viewer,
         id: HeaderValue,
         busy: Busy,
         debug: Option<Rc<Debug>>,
@@ -96,6 +96,6 @@ impl Asking {
             _ => None,
         };
         let (request, following) = (Rc::new(Request::from_parts(parts, ())), Cell::default());
-        Box::new(Self { request, body, address, id, busy, direct, debug, following })
+        Box::new(Self { request, body, viewer, id, busy, direct, debug, following })
     }
 }

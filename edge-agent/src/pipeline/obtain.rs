@@ -321,7 +321,7 @@ impl Worker {
         (breaker, probe): (Arc<Breaker>, Option<Probe>),
         asking: &Asking,
     ) -> Box<Filling> {
-        let mut outgoing = self.outgoing(errand, Purpose::Fill, &asking.request, asking.address);
+        let mut outgoing = self.outgoing(errand, Purpose::Fill, &asking.request, asking.viewer);
         let candidates = found.candidates();
         let heads: Vec<&Head> = candidates.iter().map(|object| &object.head).collect();
         let conditions = revalidation::conditions(&heads);

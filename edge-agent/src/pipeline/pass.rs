@@ -39,7 +39,7 @@ impl Worker {
         forward: Forward,
         watched: Option<&[u8]>,
     ) -> Result<Response<ViewerBody>, Failure> {
-        let mut outgoing = self.outgoing(errand, Purpose::Pass, &asking.request, asking.address);
+        let mut outgoing = self.outgoing(errand, Purpose::Pass, &asking.request, asking.viewer);
         outgoing.body = asking.body.take();
         outgoing.expects_continue = outgoing.body.is_some()
             && origin_request::expects_continue(asking.request.version(), asking.request.headers());
@@ -109,7 +109,7 @@ impl Worker {
         let old = found.selected().map(|(object, _)| Arc::clone(object));
         // The viewer's own conditions are for this edge to judge if it has something to judge by.
         let purpose = if old.is_some() { Purpose::Fill } else { Purpose::Pass };
-        let mut outgoing = self.outgoing(errand, purpose, &asking.request, asking.address);
+        let mut outgoing = self.outgoing(errand, purpose, &asking.request, asking.viewer);
         outgoing.method = Method::HEAD;
         let asked_about: Vec<&Head> = old.iter().map(|object| &object.head).collect();
         outgoing.headers.extend(revalidation::conditions(&asked_about));

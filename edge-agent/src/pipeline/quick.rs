@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use headland_proto::model::{CachePolicy, NameSelection, Semantics};
+use headland_proto::model::{CachePolicy, NameSelection, Scheme, Semantics, ViewerProtocol};
 use http::{HeaderMap, Method, header};
 
 use super::{Worker, consider::goes_past_cache, finish, lookup};
@@ -17,6 +17,7 @@ use crate::{
         cache_status::{Handling, integer, ttl},
         http1::Plain,
         response_headers::{self, Occasion},
+        who::Peer,
     },
 };
 
@@ -31,10 +32,13 @@ pub(crate) struct Quick {
 impl Worker {
     /// Writes the head of the answer to `head`, down to the empty line, and returns the body that follows. `None`, and nothing written
     /// or counted, if the request is not answered so simply.
-    pub(crate) fn quick(&self, plain: &Plain<'_>, head: &mut Vec<u8>) -> Option<Quick> {
+    pub(crate) fn quick(&self, plain: &Plain<'_>, peer: &Peer, head: &mut Vec<u8>) -> Option<Quick> {
         let table = self.routing.current();
         let target = &plain.target;
         let distribution = table.distribution(&target.host).filter(|distribution| distribution.enabled)?;
+        if distribution.geo_restriction.restricts() {
+            return None;
+        }
         let path = distribution.object_for(target.path);
         let behavior = distribution.behavior(path);
         if !finish::is_written_at_once(behavior) {
@@ -43,6 +47,12 @@ impl Worker {
         let (policy, nothing) = (&behavior.rules.cache_policy, HeaderMap::new());
         let through_cache = matches!(goes_past_cache(&Method::GET, &nothing, false, behavior), Ok(None));
         if !through_cache || !is_indifferent(policy, plain) {
+            return None;
+        }
+        // Who is sent to https, or away, is not worth a way of its own.
+        if behavior.rules.viewer_protocol != ViewerProtocol::AllowAll
+            && peer.scheme(plain.forwarded_proto) == Scheme::Http
+        {
             return None;
         }
         let query = key::select_query(target.query, &policy.query_strings);

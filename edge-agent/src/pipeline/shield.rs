@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use headland_proto::model::Scheme;
 use http::{HeaderName, HeaderValue, Request};
 
 use super::{Errand, Worker, errand::Way, failover::Fetched};
@@ -10,6 +11,7 @@ use crate::{
     origin::http::{Outgoing, Shield, name_of},
     peers::{self, FromPeer},
     routing::compile::Behavior,
+    viewer::who::HEADLAND_VIEWER_SCHEME,
 };
 
 /// Says to the edge that has asked that it has to see for itself.
@@ -17,14 +19,20 @@ pub(super) const HEADLAND_REFUSED: HeaderName = HeaderName::from_static("headlan
 
 impl Worker {
     /// Where a fill goes first, if that is not the origin.
-    pub(super) fn shield<B>(&self, errand: &Errand, request: &Request<B>) -> Option<Box<Shield>> {
+    pub(super) fn shield<B>(
+        &self,
+        errand: &Errand,
+        request: &Request<B>,
+        scheme: Scheme,
+    ) -> Option<Box<Shield>> {
         let location = errand.behavior.origin.shield.as_ref()?;
         let Way::Cache(slot) = &errand.way else { return None };
         if location == self.peers.location() || request.extensions().get::<FromPeer>().is_some() {
             return None;
         }
         let host = HeaderValue::from_str(&errand.viewer_host).ok()?;
-        Some(Box::new(Shield { location: location.clone(), hash: peers::hash(&slot.key), host }))
+        let (location, hash) = (location.clone(), peers::hash(&slot.key));
+        Some(Box::new(Shield { location, hash, host, scheme }))
     }
 
     /// What the shield answers. `None` if no edge there can be asked: the origin is then asked from here.
@@ -35,6 +43,8 @@ impl Worker {
         outgoing: &mut Outgoing,
     ) -> Option<Fetched> {
         let host = outgoing.host.replace(shield.host.clone());
+        let scheme = HeaderValue::from_static(shield.scheme.as_str());
+        outgoing.headers.insert(HEADLAND_VIEWER_SCHEME, scheme);
         let mut answer = None;
         for peer in self.peers.to_ask(&shield.location, shield.hash, Instant::now()) {
             let origin = peer.in_place_of(&behavior.origin);
@@ -58,6 +68,7 @@ impl Worker {
             }
         }
         outgoing.host = host;
+        outgoing.headers.remove(HEADLAND_VIEWER_SCHEME);
         match answer.is_some() {
             true => self.metrics.shield_answers.add(1),
             false => self.metrics.shield_failures.add(1),

@@ -5,13 +5,13 @@ use std::{borrow::Cow, collections::HashSet, sync::Arc};
 use headland_proto::{
     id::DistributionId,
     model::{
-        CacheBehavior, DistributionConfig, ErrorResponses, HostName, HostPattern, Origin, PathPattern,
-        Resources, Semantics, Target, Violations,
+        CacheBehavior, DistributionConfig, EdgeHeader, ErrorResponses, GeoRestriction, HostName, HostPattern,
+        Origin, PathPattern, Resources, Semantics, Target, Violations,
     },
     revision::Revision,
     v1,
 };
-use http::{Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 
 /// One distribution, checked and compiled for serving.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Distribution {
     pub default_root_object: Option<String>,
     /// What viewers get in place of errors.
     pub errors: Arc<ErrorResponses>,
+    /// From which countries viewers may come.
+    pub geo_restriction: GeoRestriction,
     default_behavior: Arc<Behavior>,
     behaviors: Vec<(PathPattern, Arc<Behavior>)>,
 }
@@ -47,6 +49,8 @@ pub struct Behavior {
     pub group: Option<Group>,
     /// The distribution's wishes for errors.
     pub errors: Arc<ErrorResponses>,
+    /// What its policies name of the headers that edges add.
+    pub edge_headers: Vec<EdgeHeader>,
 }
 
 /// The rest of an origin group.
@@ -114,7 +118,8 @@ impl Distribution {
                 failover_codes: group.failover_codes.clone(),
             });
             let origin = Arc::clone(&origins[first]);
-            Arc::new(Behavior { rules, origin, group, errors: Arc::clone(&errors) })
+            let edge_headers = edge_headers(&rules);
+            Arc::new(Behavior { rules, origin, group, errors: Arc::clone(&errors), edge_headers })
         };
         let default_behavior = compile(config.default_behavior);
         let behaviors =
@@ -130,7 +135,16 @@ impl Distribution {
             default_behavior,
             behaviors,
             errors,
+            geo_restriction: config.geo_restriction,
         })
+    }
+
+    /// Whether any behavior's policies name headers that edges add.
+    #[must_use]
+    pub fn has_edge_headers(&self) -> bool {
+        let mut behaviors =
+            self.behaviors.iter().map(|(_, behavior)| behavior).chain([&self.default_behavior]);
+        behaviors.any(|behavior| !behavior.edge_headers.is_empty())
     }
 
     /// The path of the object that stands for a path: the default root object for "/". Chosen before the behavior is: the key of an
@@ -181,6 +195,17 @@ impl Distribution {
             .flat_map(|behavior| behavior.origins())
             .filter(move |origin| seen.insert(origin.id.as_str()))
     }
+}
+
+/// What policies name of the headers that edges add.
+fn edge_headers(rules: &CacheBehavior) -> Vec<EdgeHeader> {
+    let also = rules.origin_request_policy.iter().flat_map(|policy| policy.headers.named());
+    let named: Vec<&HeaderName> = rules.cache_policy.headers.iter().chain(also).collect();
+    EdgeHeader::ALL
+        .iter()
+        .copied()
+        .filter(|header| named.iter().any(|name| **name == header.as_str()))
+        .collect()
 }
 
 /// Decodes what need not be encoded (RFC 3986 section 2.3) and nothing else.

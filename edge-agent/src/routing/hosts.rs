@@ -34,6 +34,7 @@ struct Counts {
     wildcards: usize,
     with_error_pages: usize,
     with_response_headers: usize,
+    with_edge_headers: usize,
 }
 
 /// A part of the names.
@@ -158,6 +159,9 @@ impl Table {
         if distribution.has_response_headers() {
             change(&mut counts.with_response_headers);
         }
+        if distribution.has_edge_headers() {
+            change(&mut counts.with_edge_headers);
+        }
     }
 
     fn index(&self, name: &str) -> usize {
@@ -182,6 +186,12 @@ impl Table {
     #[must_use]
     pub fn has_response_headers(&self) -> bool {
         self.counts.with_response_headers > 0
+    }
+
+    /// Whether any distribution's policies name headers that edges add.
+    #[must_use]
+    pub fn has_edge_headers(&self) -> bool {
+        self.counts.with_edge_headers > 0
     }
 
     /// Every distribution, once, in no order.

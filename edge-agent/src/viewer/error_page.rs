@@ -56,10 +56,14 @@ impl Failure {
             Self::Refused(Refusal::UrlTooLong) => StatusCode::URI_TOO_LONG,
             Self::Refused(Refusal::Method) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(Refusal::UnknownHost) => StatusCode::NOT_FOUND,
-            // CloudFront answers all three with 403.
-            Self::Refused(Refusal::Disabled | Refusal::MethodNotAllowed | Refusal::UnexpectedBody) => {
-                StatusCode::FORBIDDEN
-            }
+            // CloudFront answers all of them with 403.
+            Self::Refused(
+                Refusal::Disabled
+                | Refusal::Country
+                | Refusal::HttpsOnly
+                | Refusal::MethodNotAllowed
+                | Refusal::UnexpectedBody,
+            ) => StatusCode::FORBIDDEN,
             Self::Refused(Refusal::Loop) => StatusCode::LOOP_DETECTED,
             Self::Refused(Refusal::OnlyIfCached)
             | Self::Origin(Fault::ConnectTimeout | Fault::ResponseTimeout) => StatusCode::GATEWAY_TIMEOUT,
@@ -81,6 +85,8 @@ impl Failure {
             Self::Refused(Refusal::Method) => "This method is not served here.",
             Self::Refused(Refusal::UnknownHost) => "No distribution answers to this host name.",
             Self::Refused(Refusal::Disabled) => "The distribution for this host name is disabled.",
+            Self::Refused(Refusal::Country) => "The distribution does not serve viewers in this country.",
+            Self::Refused(Refusal::HttpsOnly) => "The distribution serves this by https only.",
             Self::Refused(Refusal::MethodNotAllowed) => "The distribution does not allow this method.",
             Self::Refused(Refusal::UnexpectedBody) => "A GET or HEAD request must not have a body.",
             Self::Refused(Refusal::Loop) => {

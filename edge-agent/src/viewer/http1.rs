@@ -149,7 +149,7 @@ impl Http1 {
             Received::Plain(_, length) if self.requests.side == Side::Edges => length,
             Received::Plain(plain, length) => {
                 let mut head = self.requests.buffers.head.take();
-                match self.requests.worker.quick(&plain, &mut head) {
+                match self.requests.worker.quick(&plain, &self.requests.peer, &mut head) {
                     Some(answer) => {
                         self.stage = Stage::Sending(Sending::new(head, answer));
                         return length;
@@ -159,9 +159,8 @@ impl Http1 {
                 if self.requests.worker.found_nothing() {
                     let head = Bytes::copy_from_slice(&bytes[..length]);
                     if let Some(request) = plain::request(&head) {
-                        let Requests { worker, address, state, .. } = &self.requests;
-                        self.stage =
-                            Stage::Waiting(worker.serve_directly(request, address.ip(), state), head);
+                        let Requests { worker, peer, state, .. } = &self.requests;
+                        self.stage = Stage::Waiting(worker.serve_directly(request, peer, state), head);
                         return length;
                     }
                 }

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use headland_proto::model::Scheme;
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -29,7 +30,10 @@ use tokio::{
 use super::{
     connection::{self, ConnectionState, Connections, Drain, Draining, OnThisWorker, Patience, ViewerIo},
     http1::{Buffers, Http1},
+    proxy_protocol,
+    reception::Entrance,
     request::HEAD_BYTES_MAX,
+    who::{Peer, Viewer},
 };
 use crate::{
     end_to_end,
@@ -157,7 +161,7 @@ async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     let connections = Rc::new(Connections::default());
-    let protocols = Rc::new(Protocols::new());
+    let protocols = Rc::new(Protocols::new(limits.patience.head));
     let mut accepting = Vec::new();
     for (socket, side) in sockets {
         match tokio::net::TcpListener::from_std(socket) {
@@ -208,6 +212,8 @@ async fn accept(
     protocols: Rc<Protocols>,
     limits: ViewerLimits,
 ) {
+    let entrance =
+        listener.local_addr().map_or_else(|_| Entrance::default(), |at| worker.reception().entrance(at));
     loop {
         if connections.open() >= limits.connections_max {
             sleep(ACCEPT_PAUSE).await;
@@ -217,7 +223,7 @@ async fn accept(
             Ok((stream, address)) => {
                 let (worker, protocols) = (Rc::clone(&worker), Rc::clone(&protocols));
                 connections.spawn(|state| async move {
-                    protocols.serve(stream, (address, side), worker, state).await
+                    protocols.serve(stream, address, entrance, side, worker, state).await
                 });
             }
             Err(error) if is_about_one_connection(&error) => {}
@@ -243,10 +249,12 @@ struct Protocols {
     http1: http1::Builder,
     buffers: Rc<Buffers>,
     http2: http2::Builder<OnThisWorker>,
+    /// For a PROXY protocol header to come.
+    proxy_header_timeout: Duration,
 }
 
 impl Protocols {
-    fn new() -> Self {
+    fn new(proxy_header_timeout: Duration) -> Self {
         let mut http1 = http1::Builder::new();
         http1.max_header_size(HEAD_BYTES_MAX).max_buf_size(GATHERED_BYTES_MAX);
         let mut http2 = http2::Builder::new(OnThisWorker);
@@ -255,25 +263,32 @@ impl Protocols {
             .max_concurrent_streams(STREAMS_MAX)
             .max_send_buf_size(GATHERED_BYTES_MAX)
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
-        Self { http1, buffers: Rc::default(), http2 }
+        Self { http1, buffers: Rc::default(), http2, proxy_header_timeout }
     }
 
     async fn serve(
         &self,
-        stream: TcpStream,
-        (address, side): (SocketAddr, Side),
+        mut stream: TcpStream,
+        address: SocketAddr,
+        entrance: Entrance,
+        side: Side,
         worker: Rc<Worker>,
         state: Rc<ConnectionState>,
     ) {
         // Small responses must not wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
+        let Some(peer) = self.peer(&mut stream, address, entrance, &worker).await else {
+            tracing::debug!(%address, "refused a connection without a PROXY protocol header from a trusted proxy");
+            worker.count_unproxied();
+            return;
+        };
         let Some(http2) = connection::speaks_http2(&stream).await else {
             return;
         };
         let io = ViewerIo::new(stream, Rc::clone(&state), worker.arena().clone());
         let buffers = Rc::clone(&self.buffers);
         let answered = Rc::default();
-        let requests = Requests { worker, address, side, state: Rc::clone(&state), buffers, answered };
+        let requests = Requests { worker, peer, side, state: Rc::clone(&state), buffers, answered };
         // A connection ends in an error whenever a viewer leaves or sends garbage. That is the viewer's affair.
         let ended = if http2 {
             state.speaks_http2();
@@ -285,13 +300,36 @@ impl Protocols {
             tracing::trace!(%error, %address, "connection ended early");
         }
     }
+
+    /// Who opened a connection: the other end of it, or whoever a trusted proxy says. `None` if it says nothing where it has to.
+    async fn peer(
+        &self,
+        stream: &mut TcpStream,
+        address: SocketAddr,
+        entrance: Entrance,
+        worker: &Worker,
+    ) -> Option<Peer> {
+        let reception = worker.reception();
+        let mut header = proxy_protocol::Header::default();
+        if entrance.proxy_protocol {
+            if !reception.proxies.contain(address.ip()) {
+                return None;
+            }
+            header = timeout(self.proxy_header_timeout, proxy_protocol::read(stream)).await.ok()?.ok()?;
+        }
+        let scheme = match header.tls.unwrap_or(entrance.behind_tls) {
+            true => Scheme::Https,
+            false => Scheme::Http,
+        };
+        Some(Peer::new(Viewer::new(header.source.unwrap_or(address), scheme), reception))
+    }
 }
 
 /// The requests of one connection.
 #[derive(Clone)]
 pub(crate) struct Requests {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) address: SocketAddr,
+    pub(crate) peer: Peer,
     pub(crate) side: Side,
     pub(crate) state: Rc<ConnectionState>,
     pub(crate) buffers: Rc<Buffers>,
@@ -309,11 +347,11 @@ impl Service<http::Request<Incoming>> for Requests {
             return answer;
         }
         if self.side == Side::Edges {
+            let peer = self.peer.edge(request.headers_mut());
             request.extensions_mut().insert(FromPeer);
-            let viewer = end_to_end::take_last_forwarded_for(request.headers_mut());
-            return self.worker.serve(request, viewer.unwrap_or(self.address.ip()), &self.state);
+            return self.worker.serve(request, &peer, &self.state);
         }
-        self.worker.serve(request, self.address.ip(), &self.state)
+        self.worker.serve(request, &self.peer, &self.state)
     }
 }
 

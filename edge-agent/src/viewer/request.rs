@@ -39,6 +39,10 @@ pub enum Refusal {
     UnknownHost,
     /// The distribution is disabled.
     Disabled,
+    /// The distribution does not serve viewers in the country that this one is in.
+    Country,
+    /// The behavior is for https only, and the viewer came by http.
+    HttpsOnly,
     /// The behavior does not allow the method.
     MethodNotAllowed,
     /// A GET with a body (CloudFront guide, "GET requests that include a body").
@@ -60,6 +64,8 @@ impl Refusal {
             Self::Method => "method-not-served",
             Self::UnknownHost => "unknown-host",
             Self::Disabled => "distribution-disabled",
+            Self::Country => "country",
+            Self::HttpsOnly => "https-only",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::UnexpectedBody => "unexpected-body",
             Self::Loop => "loop",

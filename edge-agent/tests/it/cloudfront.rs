@@ -1,9 +1,12 @@
 //! CloudFront's own rules, one file per topic, from its developer guide.
 
 mod custom_errors;
+mod edge_headers;
 mod errors;
 mod failover;
 mod forwarding;
+mod geo;
 mod response_headers;
 mod stale;
 mod ttl;
+mod viewer_protocol;

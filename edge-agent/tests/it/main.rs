@@ -28,6 +28,8 @@ mod disk_tier;
 mod quick;
 // Misses that need no hyper, on either side.
 mod direct;
+// Edges behind load balancers.
+mod proxies;
 // Requests and connections that are not as they should be.
 mod viewer_faults;
 // The requirements of the RFCs, one file per topic.

@@ -3,6 +3,7 @@
 pub(crate) mod control_plane;
 pub(crate) mod dates;
 pub(crate) mod edge;
+pub(crate) mod mmdb;
 pub(crate) mod origin;
 pub(crate) mod scenario;
 pub(crate) mod viewer;

@@ -19,7 +19,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::control_plane::{ControlPlane, Session, bad, delta, good, whole, within};
+use crate::support::{
+    control_plane::{ControlPlane, Session, bad, delta, good, whole, within},
+    mmdb,
+};
 
 const A: &str = "EAAAAAAAAAAAAA";
 const B: &str = "EBBBBBBBBBBBBB";
@@ -72,6 +75,30 @@ async fn figure(agent: &Handle, name: &str) -> f64 {
     let (_, body) = get(agent.admin_address(), "/metrics").await;
     let line = body.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {body}"));
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_database_of_addresses_is_read_while_the_agent_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("geo.mmdb");
+    let layer = Layer { geo_database: Some(file.display().to_string()), ..Layer::default() };
+    let agent = start_with(dir.path(), &[NOBODY.to_owned()], layer).unwrap();
+    let (loaded, failures) = (
+        "headland_edge_geo_database_loaded{database=\"location\"}",
+        "headland_edge_geo_database_load_failures_total{database=\"location\"}",
+    );
+    assert_eq!((figure(&agent, loaded).await, figure(&agent, failures).await), (0.0, 1.0));
+    let write = |bytes: &[u8]| {
+        let next = dir.path().join("next");
+        fs::write(&next, bytes).unwrap();
+        fs::rename(&next, &file).unwrap();
+    };
+    write(&mmdb::database(&[("192.0.2.0/24", mmdb::maxmind("DE", "Germany"))]));
+    figure_becomes(&agent, loaded, |loaded| loaded == 1.0).await;
+    write(b"no database");
+    figure_becomes(&agent, failures, |failures| failures == 2.0).await;
+    assert_eq!(figure(&agent, loaded).await, 1.0, "the last good one counts");
+    stop(agent).await;
 }
 
 /// Waits until a figure is what it should be.

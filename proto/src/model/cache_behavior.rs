@@ -15,6 +15,8 @@ use crate::v1;
 pub struct CacheBehavior {
     /// Where objects come from.
     pub target: Target,
+    /// By which scheme viewers may come.
+    pub viewer_protocol: ViewerProtocol,
     /// Methods passed on; others are answered 403.
     pub allowed_methods: MethodSet,
     /// How responses are cached.
@@ -25,6 +27,17 @@ pub struct CacheBehavior {
     pub response_headers_policy: Option<Arc<ResponseHeadersPolicy>>,
     /// Whether the edge compresses what the origin sends as it is.
     pub compress: bool,
+}
+
+/// By which scheme viewers may come (CloudFront guide, "Viewer protocol policy").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewerProtocol {
+    /// Any.
+    AllowAll,
+    /// Https; others are answered 403.
+    HttpsOnly,
+    /// Https; others are sent to the same URL with it.
+    RedirectToHttps,
 }
 
 /// Where objects come from: indices in the distribution's own lists.
@@ -100,7 +113,8 @@ pub(super) fn check(
         None => field.violation(format!("{:?} is not the id of one of the origins", wire.target_origin_id)),
         Some(_) => {}
     }
-    check_viewer_protocol(wire.viewer_protocol_policy, &mut c.field("viewer_protocol_policy"));
+    let viewer_protocol =
+        check_viewer_protocol(wire.viewer_protocol_policy, &mut c.field("viewer_protocol_policy"));
     let allowed_methods = if wire.allowed_methods.is_empty() {
         MethodSet::GetHead
     } else {
@@ -129,6 +143,7 @@ pub(super) fn check(
     refer("response_headers_policy_id", "response headers policy", id, response_headers_policy.is_some());
     Some(CacheBehavior {
         target: target?,
+        viewer_protocol,
         allowed_methods,
         cache_policy: cache_policy?,
         origin_request_policy,
@@ -167,13 +182,15 @@ fn unknown(kind: &str, id: &str) -> String {
     format!("{id:?} is not the id of a {kind}; create it first, or use one that is listed")
 }
 
-fn check_viewer_protocol(wire: i32, c: &mut Checker<'_>) {
-    use v1::cache_behavior::ViewerProtocolPolicy;
-    match ViewerProtocolPolicy::try_from(wire) {
-        Ok(ViewerProtocolPolicy::Unspecified | ViewerProtocolPolicy::AllowAll) => {}
-        Ok(ViewerProtocolPolicy::HttpsOnly | ViewerProtocolPolicy::RedirectToHttps) => {
-            c.violation("only ALLOW_ALL is supported in this version, where edges serve HTTP");
+fn check_viewer_protocol(wire: i32, c: &mut Checker<'_>) -> ViewerProtocol {
+    use v1::cache_behavior::ViewerProtocolPolicy as Policy;
+    match Policy::try_from(wire) {
+        Ok(Policy::Unspecified | Policy::AllowAll) => ViewerProtocol::AllowAll,
+        Ok(Policy::HttpsOnly) => ViewerProtocol::HttpsOnly,
+        Ok(Policy::RedirectToHttps) => ViewerProtocol::RedirectToHttps,
+        Err(_) => {
+            c.violation("is unknown; use ALLOW_ALL, HTTPS_ONLY or REDIRECT_TO_HTTPS");
+            ViewerProtocol::AllowAll
         }
-        Err(_) => c.violation("is unknown; use ALLOW_ALL"),
     }
 }

@@ -6,6 +6,7 @@ use http::HeaderName;
 
 use super::{
     coding::{Coding, Codings},
+    edge_header::{self, EdgeHeader},
     selection::{NameSelection, check_header_names, check_names, name_chars},
     violation::Checker,
 };
@@ -90,8 +91,14 @@ pub(super) const HEADERS_NOT_KEYABLE: &[&str] = &[
 ];
 
 fn not_keyable(header: &HeaderName) -> Option<String> {
+    if EdgeHeader::of(header).is_some_and(|header| !header.is_keyable()) {
+        return Some(format!(
+            "{header} cannot be part of the cache key, only of an origin request policy: nearly every viewer has another; remove it"
+        ));
+    }
     let refused = HEADERS_NOT_KEYABLE.contains(&header.as_str());
-    refused.then(|| format!("{header} cannot be part of the cache key; remove it"))
+    let refused = refused.then(|| format!("{header} cannot be part of the cache key; remove it"));
+    refused.or_else(|| edge_header::not_made(header))
 }
 
 /// Checks all but name and comment.
@@ -180,4 +187,36 @@ fn check_ttl(wire: &v1::CachePolicyConfig, semantics: Semantics, c: &mut Checker
         });
     }
     TtlBounds { min, default, max }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::violation::Violations;
+
+    #[test]
+    fn what_edges_say_of_viewers_may_be_keyed_unless_each_has_its_own() {
+        let check = |names: &[&str], refused: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let wire =
+                v1::CachePolicyConfig { headers: Some(v1::HeaderSelection { names }), ..Default::default() };
+            let mut found = Violations::default();
+            super::check(&wire, &mut Checker::new(&mut found));
+            let fields: Vec<&str> = found.list().iter().map(|violation| violation.field.as_str()).collect();
+            assert_eq!(fields, refused, "{found}");
+        };
+        check(
+            &["CloudFront-Viewer-Country", "CloudFront-Is-Mobile-Viewer", "CloudFront-Forwarded-Proto"],
+            &[],
+        );
+        check(
+            &["CloudFront-Viewer-Address", "CloudFront-Viewer-ASN"],
+            &["headers.names[0]", "headers.names[1]"],
+        );
+        check(
+            &["CloudFront-Viewer-TLS", "CloudFront-Viewer-JA3-Fingerprint"],
+            &["headers.names[0]", "headers.names[1]"],
+        );
+        check(&["cloudfront-unknown"], &["headers.names[0]"]);
+    }
 }

@@ -6,6 +6,7 @@ use super::{
     Resources,
     cache_behavior::{self, CacheBehavior, Target},
     error_responses::{self, ErrorResponses},
+    geo_restriction::{self, GeoRestriction},
     host_name::HostPattern,
     origin::{self, Origin, OriginKind},
     origin_group::{self, OriginGroup},
@@ -45,6 +46,8 @@ pub struct DistributionConfig {
     pub debug_headers: bool,
     /// What viewers get in place of errors, and how long errors are kept.
     pub error_responses: ErrorResponses,
+    /// From which countries viewers may come.
+    pub geo_restriction: GeoRestriction,
 }
 
 impl DistributionConfig {
@@ -107,8 +110,11 @@ fn check(
         check_behaviors(&wire.cache_behaviors, &targets, resources, &mut c.field("cache_behaviors"));
     let error_responses =
         error_responses::check(&wire.custom_error_responses, &mut c.field("custom_error_responses"));
+    let geo_restriction =
+        geo_restriction::check(wire.geo_restriction.as_ref(), &mut c.field("geo_restriction"));
     Some(DistributionConfig {
         error_responses,
+        geo_restriction,
         caller_reference: wire.caller_reference.clone(),
         comment: wire.comment.clone(),
         enabled: wire.enabled,

@@ -1,8 +1,13 @@
 //! Requests to be explained: what a viewer would send, checked before an edge is asked about it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
-use super::violation::{Checker, Violations};
+use super::{
+    origin::Scheme,
+    violation::{Checker, Violations},
+};
 use crate::{
     limits::{
         EXPLAIN_HEADERS_BYTES_MAX, EXPLAIN_HEADERS_MAX, EXPLAIN_HOST_BYTES_MAX, EXPLAIN_METHOD_CHARS_MAX,
@@ -22,6 +27,10 @@ pub struct Question {
     pub uri: Uri,
     /// All other headers, in their order.
     pub headers: HeaderMap,
+    /// Where the viewer asks from, with port 0 if that is not said; `None`: from nowhere that is known.
+    pub viewer_address: Option<SocketAddr>,
+    /// By which scheme it comes.
+    pub scheme: Scheme,
 }
 
 impl Question {
@@ -48,7 +57,9 @@ impl TryFrom<&v1::ExplainRequest> for Question {
         let host = check_host(&wire.host, &mut c.field("host"));
         let uri = check_url(wire, &mut c);
         let headers = check_headers(&wire.headers, &mut c.field("headers"));
-        found.into_result(Self { method, host, uri, headers })
+        let viewer_address = check_address(&wire.viewer_address, &mut c.field("viewer_address"));
+        let scheme = if wire.https { Scheme::Https } else { Scheme::Http };
+        found.into_result(Self { method, host, uri, headers, viewer_address, scheme })
     }
 }
 
@@ -116,6 +127,20 @@ fn check_headers(wire: &[v1::HeaderField], c: &mut Checker<'_>) -> HeaderMap {
     headers
 }
 
+fn check_address(wire: &str, c: &mut Checker<'_>) -> Option<SocketAddr> {
+    if wire.is_empty() {
+        return None;
+    }
+    let address = match wire.parse::<IpAddr>() {
+        Ok(ip) => Some(SocketAddr::new(ip, 0)),
+        Err(_) => wire.parse().ok(),
+    };
+    c.ensure(address.is_some(), || {
+        "is not an address; write an IP address, or one with a port: 192.0.2.1, [2001:db8::1]:4711".into()
+    });
+    address
+}
+
 /// What may stand in a field line (RFC 9110 section 5.5). White space around it is not part of a value and would be lost.
 fn check_value(text: &str, c: &mut Checker<'_>) -> Option<HeaderValue> {
     let value = HeaderValue::from_bytes(text.as_bytes());
@@ -151,6 +176,22 @@ mod tests {
     }
 
     #[test]
+    fn a_viewer_is_somewhere_or_nowhere() {
+        for (text, expected) in [
+            ("", None),
+            ("192.0.2.1", Some("192.0.2.1:0")),
+            ("192.0.2.1:4711", Some("192.0.2.1:4711")),
+            ("2001:db8::1", Some("[2001:db8::1]:0")),
+            ("[2001:db8::1]:4711", Some("[2001:db8::1]:4711")),
+        ] {
+            let wire = v1::ExplainRequest { viewer_address: text.into(), https: true, ..wire() };
+            let question = Question::try_from(&wire).expect("question");
+            assert_eq!(question.viewer_address, expected.map(|text| text.parse().expect("address")));
+            assert_eq!(question.scheme, Scheme::Https);
+        }
+    }
+
+    #[test]
     fn every_violation_names_its_field() {
         let check = |change: &dyn Fn(&mut v1::ExplainRequest), fields: &[&str]| {
             let mut wire = wire();
@@ -174,6 +215,7 @@ mod tests {
             &|w| w.headers = vec![header("a", "b"), header("a b", " c")],
             &["headers[1].name", "headers[1].value"],
         );
+        check(&|w| w.viewer_address = "example.com".into(), &["viewer_address"]);
         check(&|w| w.headers = vec![header("Host", "b")], &["headers[0].name"]);
         check(&|w| w.headers = vec![header("a", "b\0")], &["headers[0].value"]);
         check(&|w| w.headers = vec![header("a", "b"); EXPLAIN_HEADERS_MAX + 1], &["headers"]);
@@ -185,7 +227,7 @@ mod tests {
         fn no_question_ends_the_process(method: String, host: String, path: String, query: Option<String>, header: (String, String)) {
             let (name, value) = header;
             let headers = vec![v1::HeaderField { name, value }];
-            let wire = v1::ExplainRequest { edge_id: String::new(), method, host, path: format!("/{path}"), query, headers };
+            let wire = v1::ExplainRequest { edge_id: String::new(), method, host, path: format!("/{path}"), query, headers, viewer_address: path.clone(), https: false };
             drop(Question::try_from(&wire).map(Question::into_request));
         }
     }

@@ -13,7 +13,16 @@ const STATIC_ENDINGS: &[&str] = &[
     ".webm", ".webp", ".woff", ".woff2",
 ];
 /// Headers that have nearly as many values as there are viewers.
-const HEADERS_OF_MANY_VALUES: &[&str] = &["user-agent", "referer", "cookie", "x-forwarded-for"];
+const HEADERS_OF_MANY_VALUES: &[&str] = &[
+    "user-agent",
+    "referer",
+    "cookie",
+    "x-forwarded-for",
+    "cloudfront-viewer-header-order",
+    "cloudfront-viewer-latitude",
+    "cloudfront-viewer-longitude",
+    "cloudfront-viewer-postal-code",
+];
 
 /// Everything about a distribution that is likely to be a mistake, with the field that it is about.
 #[must_use]
@@ -55,7 +64,9 @@ fn behavior(field: &str, pattern: Option<&PathPattern>, rules: &CacheBehavior, f
                     names.iter().filter(|name| !policy.headers.contains(name)).map(|n| n.as_str()).collect();
                 (!unkeyed.is_empty()).then(|| unkeyed.join(", "))
             }
-            OriginHeaders::AllViewer | OriginHeaders::AllExcept(_) => Some("nearly every header".to_owned()),
+            OriginHeaders::AllViewer | OriginHeaders::AllViewerAndEdge(_) | OriginHeaders::AllExcept(_) => {
+                Some("nearly every header".to_owned())
+            }
         };
         if let Some(headers) = unkeyed {
             warn(name, format!("forwards {headers} without the cache key having it, {shared}"));

@@ -5,7 +5,7 @@ mod response_headers;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use super::{Resource, resources::Kind};
+use super::{EdgeHeader, Resource, resources::Kind};
 use crate::v1::{
     CachePolicyConfig, HeaderSelection, NameSelection, OriginHeaderSelection, OriginRequestPolicyConfig,
     ResourceConfig, name_selection, origin_header_selection, resource_config::Kind as Wire,
@@ -112,6 +112,15 @@ fn cache_policies() -> Vec<Managed> {
             only(&["aws.manifestfilter", "start", "end", "m"]),
         ),
         policy(
+            "2e54312d-136d-493c-8eb9-b001f22f67d2",
+            "Managed-Amplify",
+            "For web apps of AWS Amplify",
+            (2, 2, 600),
+            &["authorization", "cloudfront-viewer-country", "host"],
+            all(),
+            all(),
+        ),
+        policy(
             "83da9c7e-98b4-4e11-a168-04f0df8e2c65",
             "UseOriginCacheControlHeaders",
             "The origin's Cache-Control decides",
@@ -146,6 +155,10 @@ fn origin_request_policies() -> Vec<Managed> {
             })),
         },
     };
+    // Those of later are told here by name.
+    let later = [EdgeHeader::ViewerHeaderCount, EdgeHeader::ViewerHeaderOrder];
+    let then = EdgeHeader::ALL.iter().filter(|header| !later.contains(header));
+    let of_june_2022: Vec<&str> = then.map(|header| header.as_str()).collect();
     let cors = ["origin", "access-control-request-headers", "access-control-request-method"];
     vec![
         policy(
@@ -154,6 +167,15 @@ fn origin_request_policies() -> Vec<Managed> {
             "All of the viewer's headers, cookies and query parameters",
             Mode::AllViewer,
             &[],
+            all(),
+            all(),
+        ),
+        policy(
+            "33f36d7e-f396-46d9-90e0-52428a34d9dc",
+            "Managed-AllViewerAndCloudFrontHeaders-2022-06",
+            "All of the viewer's headers, cookies and query parameters, and what CloudFront knew of viewers in June 2022 but for their TLS",
+            Mode::AllViewerAndWhitelistCloudfront,
+            &of_june_2022,
             all(),
             all(),
         ),
@@ -240,7 +262,7 @@ mod tests {
         };
         let all = [OPTIMIZED, MEDIA_PACKAGE, UNCOMPRESSED, DISABLED].map(codings);
         assert_eq!(all, ["br,gzip", "gzip", "", ""]);
-        assert_eq!(of_kind(Kind::OriginRequestPolicy).count(), 5);
+        assert_eq!(of_kind(Kind::OriginRequestPolicy).count(), 6);
         assert_eq!(of_kind(Kind::ResponseHeadersPolicy).count(), 5);
         assert!(find("00000000-0000-0000-0000-000000000000").is_none());
     }

@@ -4,6 +4,7 @@ use http::{HeaderName, header};
 
 use super::{
     cache_policy::HEADERS_NOT_KEYABLE,
+    edge_header::{self, EdgeHeader, is_edge_header_name},
     selection::{NameSelection, check_header_names, check_names, name_chars},
     violation::Checker,
 };
@@ -32,6 +33,8 @@ pub enum OriginHeaders {
     Whitelist(Vec<HeaderName>),
     /// All, Host included.
     AllViewer,
+    /// All, Host included, and those named, sorted, which the edge adds.
+    AllViewerAndEdge(Vec<HeaderName>),
     /// All but those named, sorted.
     AllExcept(Vec<HeaderName>),
 }
@@ -44,6 +47,7 @@ impl OriginHeaders {
             Self::None => false,
             Self::Whitelist(names) => names.contains(name),
             Self::AllViewer => true,
+            Self::AllViewerAndEdge(names) => !is_edge_header_name(name) || names.contains(name),
             Self::AllExcept(names) => !names.contains(name),
         }
     }
@@ -51,7 +55,16 @@ impl OriginHeaders {
     /// Whether the operator named this very header.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
-        matches!(self, Self::Whitelist(names) if names.iter().any(|n| n == name))
+        self.named().iter().any(|n| n == name)
+    }
+
+    /// The headers that the operator named.
+    #[must_use]
+    pub fn named(&self) -> &[HeaderName] {
+        match self {
+            Self::Whitelist(names) | Self::AllViewerAndEdge(names) => names,
+            Self::None | Self::AllViewer | Self::AllExcept(_) => &[],
+        }
     }
 }
 
@@ -92,18 +105,29 @@ fn check_headers(wire: Option<&v1::OriginHeaderSelection>, c: &mut Checker<'_>) 
     use v1::origin_header_selection::Mode;
     let Some(wire) = wire else { return OriginHeaders::None };
     let Ok(mode) = Mode::try_from(wire.mode) else {
-        c.field("mode").violation("is unknown; use NONE, WHITELIST, ALL_VIEWER or ALL_EXCEPT");
+        c.field("mode").violation(
+            "is unknown; use NONE, WHITELIST, ALL_VIEWER, ALL_VIEWER_AND_WHITELIST_CLOUDFRONT or ALL_EXCEPT",
+        );
         return OriginHeaders::None;
     };
     let mut names = c.field("names");
-    let listed = matches!(mode, Mode::Whitelist | Mode::AllExcept);
-    names.ensure(listed || wire.names.is_empty() || mode == Mode::AllViewerAndWhitelistCloudfront, || {
-        "must be empty unless mode is WHITELIST or ALL_EXCEPT".into()
+    let adds = mode == Mode::AllViewerAndWhitelistCloudfront;
+    let listed = adds || matches!(mode, Mode::Whitelist | Mode::AllExcept);
+    names.ensure(listed || wire.names.is_empty(), || {
+        "must be empty unless mode is WHITELIST, ALL_VIEWER_AND_WHITELIST_CLOUDFRONT or ALL_EXCEPT".into()
     });
     names.ensure(!listed || !wire.names.is_empty(), || {
-        "must name at least one with mode WHITELIST or ALL_EXCEPT; use NONE or ALL_VIEWER instead".into()
+        "must name at least one with this mode; use NONE or ALL_VIEWER instead".into()
     });
     let refused = |header: &HeaderName| {
+        if let Some(reason) = edge_header::not_made(header).filter(|_| mode != Mode::AllExcept) {
+            return Some(reason);
+        }
+        if adds && !is_edge_header_name(header) {
+            return Some(format!(
+                "{header} is the viewer's, and sent with all others in this mode; name CloudFront-* headers only"
+            ));
+        }
         let refused = mode == Mode::Whitelist && !is_forwardable(header);
         refused.then(|| match *header {
             header::AUTHORIZATION => {
@@ -112,18 +136,15 @@ fn check_headers(wire: Option<&v1::OriginHeaderSelection>, c: &mut Checker<'_>) 
             _ => format!("{header} cannot be forwarded by an origin request policy; remove it"),
         })
     };
-    let listed = check_header_names(&wire.names, FORWARDED_NAMES_MAX, refused, &mut names);
+    // Of those that edges add all may be named.
+    let names_max = if adds { EdgeHeader::ALL.len() } else { FORWARDED_NAMES_MAX };
+    let listed = check_header_names(&wire.names, names_max, refused, &mut names);
     match mode {
         Mode::Unspecified | Mode::None => OriginHeaders::None,
         Mode::Whitelist => OriginHeaders::Whitelist(listed),
         Mode::AllViewer => OriginHeaders::AllViewer,
         Mode::AllExcept => OriginHeaders::AllExcept(listed),
-        Mode::AllViewerAndWhitelistCloudfront => {
-            c.field("mode").violation(
-                "ALL_VIEWER_AND_WHITELIST_CLOUDFRONT is not supported in this version, where edges add no CloudFront-* headers; use ALL_VIEWER",
-            );
-            OriginHeaders::AllViewer
-        }
+        Mode::AllViewerAndWhitelistCloudfront => OriginHeaders::AllViewerAndEdge(listed),
     }
 }
 
@@ -163,7 +184,20 @@ mod tests {
         check(Mode::AllViewer, &["host"], Err("headers.names"));
         check(Mode::Whitelist, &["Authorization"], Err("headers.names[0]"));
         check(Mode::Whitelist, &["a", "A"], Err("headers.names[1]"));
-        check(Mode::AllViewerAndWhitelistCloudfront, &["CloudFront-Viewer-Country"], Err("headers.mode"));
+        let country = "cloudfront-viewer-country";
+        let both = Mode::AllViewerAndWhitelistCloudfront;
+        check(both, &["CloudFront-Viewer-Country"], Ok(OriginHeaders::AllViewerAndEdge(names(&[country]))));
+        let all: Vec<&str> = EdgeHeader::ALL.iter().map(|header| header.as_str()).collect();
+        check(both, &all, Ok(OriginHeaders::AllViewerAndEdge(names(&all))));
+        check(both, &[], Err("headers.names"));
+        check(both, &[country, "origin"], Err("headers.names[1]"));
+        check(both, &["CloudFront-Viewer-TLS"], Err("headers.names[0]"));
+        check(
+            Mode::Whitelist,
+            &["CloudFront-Viewer-Address"],
+            Ok(OriginHeaders::Whitelist(names(&["cloudfront-viewer-address"]))),
+        );
+        check(Mode::Whitelist, &["CloudFront-Viewer-JA3-Fingerprint"], Err("headers.names[0]"));
     }
 
     #[test]
@@ -175,8 +209,12 @@ mod tests {
             (OriginHeaders::Whitelist(vec![origin.clone()]), true),
             (OriginHeaders::AllExcept(vec![origin.clone()]), false),
             (OriginHeaders::AllExcept(vec![header::HOST]), true),
+            (OriginHeaders::AllViewerAndEdge(vec![EdgeHeader::ViewerCity.name()]), true),
         ] {
             assert_eq!(headers.selects(&origin), selected, "{headers:?}");
         }
+        let both = OriginHeaders::AllViewerAndEdge(vec![EdgeHeader::ViewerCity.name()]);
+        assert!(both.selects(&EdgeHeader::ViewerCity.name()) && both.names("cloudfront-viewer-city"));
+        assert!(!both.selects(&EdgeHeader::ViewerCountry.name()));
     }
 }

@@ -104,6 +104,8 @@ fn start_edge(args: &Args, n: u16, data_dir: &Path, sync: SocketAddr) -> Result<
         http: Some(vec![SocketAddr::new(args.http.ip(), port).to_string()]),
         admin: Some("127.0.0.1:0".into()),
         control_planes: Some(vec![format!("http://{sync}")]),
+        trusted_proxies: Some(args.trusted_proxies.clone()),
+        geo_database: args.geo_database.clone(),
         cache_memory_bytes: args.cache_memory.clone(),
         cache_disk_path: args.cache_disk.as_ref().map(|_| data_dir.join("cache").display().to_string()),
         cache_disk_bytes: args.cache_disk.clone(),

@@ -4,8 +4,8 @@ use clap::ValueEnum;
 use headland::{
     error::{Error, ErrorKind, Violation},
     spec::{
-        CacheBehaviorSpec, DistributionSpec, OriginKind, OriginSpec, S3OriginSpec, Semantics, Signing,
-        SpecDuration, in_spec_words,
+        CacheBehaviorSpec, DistributionSpec, GeoRestrictionMode, GeoRestrictionSpec, OriginKind, OriginSpec,
+        S3OriginSpec, Semantics, Signing, SpecDuration, ViewerProtocolPolicy, in_spec_words,
     },
 };
 
@@ -57,6 +57,15 @@ pub(crate) struct ConfigFlags {
     /// Id of the response headers policy: what is removed from, and added to, every response; '' for none
     #[arg(long, value_name = "ID")]
     response_headers_policy: Option<String>,
+    /// By which scheme viewers may come [default: allow-all]
+    #[arg(long, value_enum, value_name = "POLICY")]
+    viewer_protocol_policy: Option<ViewerProtocolFlag>,
+    /// Countries that viewers may come from, and no others: DE,FR; '' for all
+    #[arg(long, value_name = "COUNTRIES", value_delimiter = ',', conflicts_with = "geo_block")]
+    geo_allow: Option<Vec<String>>,
+    /// Countries that viewers may not come from: DE,FR; '' for none
+    #[arg(long, value_name = "COUNTRIES", value_delimiter = ',')]
+    geo_block: Option<Vec<String>>,
     /// How long objects are kept when the origin does not say, such as 90, 90s or 1h30m
     #[arg(long, value_name = "DURATION")]
     default_ttl: Option<SpecDuration>,
@@ -94,6 +103,16 @@ enum SemanticsFlag {
     Rfc9111,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ViewerProtocolFlag {
+    /// By http and https
+    AllowAll,
+    /// By https; others are answered 403
+    HttpsOnly,
+    /// By https; others are sent to the same URL with it
+    RedirectToHttps,
+}
+
 impl ConfigFlags {
     /// Whether any flag was given.
     pub(crate) fn any(&self) -> bool {
@@ -105,6 +124,8 @@ impl ConfigFlags {
             || self.comment.is_some()
             || self.default_root_object.is_some()
             || !self.alias.is_empty()
+            || self.geo_allow.is_some()
+            || self.geo_block.is_some()
             || self.cache_policy.is_some()
             || self.origin_request_policy.is_some()
             || self.response_headers_policy.is_some()
@@ -146,8 +167,22 @@ impl ConfigFlags {
         if self.debug_headers || self.no_debug_headers {
             spec.debug_headers = self.debug_headers;
         }
+        if let Some(geo) = self.geo_restriction() {
+            spec.geo_restriction = geo;
+        }
         self.apply_behavior(spec);
         Ok(())
+    }
+
+    /// What the flags make of the geographic restriction, if they name it.
+    fn geo_restriction(&self) -> Option<Option<GeoRestrictionSpec>> {
+        let (mode, countries) = match (&self.geo_allow, &self.geo_block) {
+            (Some(countries), _) => (GeoRestrictionMode::Whitelist, countries),
+            (None, Some(countries)) => (GeoRestrictionMode::Blacklist, countries),
+            (None, None) => return None,
+        };
+        let country_codes: Vec<String> = countries.iter().filter(|code| !code.is_empty()).cloned().collect();
+        Some((!country_codes.is_empty()).then_some(GeoRestrictionSpec { mode: Some(mode), country_codes }))
     }
 
     fn apply_origin(&self, spec: &mut DistributionSpec) -> Result<(), Error> {
@@ -243,6 +278,13 @@ impl ConfigFlags {
         if let Some(id) = &self.response_headers_policy {
             behavior.get_or_insert_default().response_headers_policy_id.clone_from(id);
         }
+        if let Some(policy) = self.viewer_protocol_policy {
+            behavior.get_or_insert_default().viewer_protocol_policy = Some(match policy {
+                ViewerProtocolFlag::AllowAll => ViewerProtocolPolicy::AllowAll,
+                ViewerProtocolFlag::HttpsOnly => ViewerProtocolPolicy::HttpsOnly,
+                ViewerProtocolFlag::RedirectToHttps => ViewerProtocolPolicy::RedirectToHttps,
+            });
+        }
         let policy = |behavior: &mut Option<CacheBehaviorSpec>,
                       change: &dyn Fn(&mut headland::spec::CachePolicySpec)| {
             change(behavior.get_or_insert_default().cache_policy.get_or_insert_default());
@@ -282,6 +324,8 @@ pub(crate) fn in_flags(violation: Violation) -> Violation {
         ("origins[0].s3.signing", "--s3-public"),
         ("origins[0].s3.credentials_profile", "--s3-profile"),
         ("origins[0]", "--origin"),
+        ("geo_restriction", "--geo-allow or --geo-block"),
+        ("default_cache_behavior.viewer_protocol_policy", "--viewer-protocol-policy"),
         ("default_cache_behavior.allowed_methods", "--allow-all-methods"),
         ("default_cache_behavior.cache_policy_id", "--cache-policy"),
         ("default_cache_behavior.origin_request_policy_id", "--origin-request-policy"),

@@ -23,9 +23,17 @@ impl Question {
     ///
     /// # Errors
     /// When one of them is not what it should be; the error names it.
-    pub(super) fn read(url: &str, method: &str, headers: &[String]) -> Result<Self, Error> {
-        let (host, path, query) = split(url)?;
-        let request = v1::ExplainRequest { method: method.into(), host, path, query, ..Default::default() };
+    pub(super) fn read(url: &str, method: &str, headers: &[String], viewer: &str) -> Result<Self, Error> {
+        let (https, host, path, query) = split(url)?;
+        let request = v1::ExplainRequest {
+            method: method.into(),
+            host,
+            path,
+            query,
+            viewer_address: viewer.into(),
+            https,
+            ..Default::default()
+        };
         let mut question = Self { request, arguments: Vec::new(), host_argument: "URL".into() };
         for header in headers {
             question.add(header)?;
@@ -80,6 +88,7 @@ impl Question {
             "host" => &self.host_argument,
             "path" | "query" => "URL",
             "edge_id" => "--edge",
+            "viewer_address" => "--client",
             field => self.header_argument(field),
         };
         Violation { field: argument.to_owned(), ..violation }
@@ -95,16 +104,15 @@ impl Question {
     }
 }
 
-/// Host, path and query of a URL. A fragment is never sent.
-fn split(url: &str) -> Result<(String, String, Option<String>), Error> {
+/// Whether a URL is for https, and its host, path and query. A fragment is never sent.
+fn split(url: &str) -> Result<(bool, String, String, Option<String>), Error> {
     let wrong =
         |why: &str| Error::new(ErrorKind::Usage, format!("read the URL {url:?}: {why}")).with_hint(HINT);
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("it does not begin with http://"))?;
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err(wrong("edges serve http only"));
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
-        return Err(wrong("it does not begin with http://"));
+    let none = "it does not begin with http:// or https://";
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong(none))?;
+    let https = scheme.eq_ignore_ascii_case("https");
+    if !https && !scheme.eq_ignore_ascii_case("http") {
+        return Err(wrong(none));
     }
     let rest = rest.split_once('#').map_or(rest, |(sent, _)| sent);
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -117,7 +125,7 @@ fn split(url: &str) -> Result<(String, String, Option<String>), Error> {
     }
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let path = if path.is_empty() { "/" } else { path };
-    Ok((host.to_owned(), path.to_owned(), query.map(str::to_owned)))
+    Ok((https, host.to_owned(), path.to_owned(), query.map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -126,7 +134,7 @@ mod tests {
 
     fn read(url: &str, headers: &[&str]) -> Result<Question, Error> {
         let headers: Vec<String> = headers.iter().map(|&h| h.to_owned()).collect();
-        Question::read(url, "GET", &headers)
+        Question::read(url, "GET", &headers, "")
     }
 
     #[test]
@@ -140,6 +148,17 @@ mod tests {
         check("HTTP://a.example.com:8080/x/y?b=1&c#d", "a.example.com:8080", "/x/y", Some("b=1&c"));
         check("http://[::1]:8080?", "[::1]:8080", "/", Some(""));
         check("http://a/b?c?d", "a", "/b", Some("c?d"));
+        check("https://a/b", "a", "/b", None);
+        assert!(read("HTTPS://a/b", &[]).expect("question").request.https);
+        assert!(!read("http://a/b", &[]).expect("question").request.https);
+    }
+
+    #[test]
+    fn a_viewer_that_is_nowhere_is_said_of_its_argument() {
+        let read = |client| Question::read("http://a/b", "GET", &[], client);
+        assert_eq!(read("[2001:db8::1]:80").expect("question").request.viewer_address, "[2001:db8::1]:80");
+        let error = read("example.com").expect_err("an error");
+        assert_eq!(error.violations()[0].field, "--client");
     }
 
     #[test]
@@ -156,7 +175,6 @@ mod tests {
     fn what_is_wrong_names_the_argument() {
         for (url, headers, part) in [
             ("www.example.com/a", &[][..], "begin with http://"),
-            ("https://a/b", &[], "http only"),
             ("ftp://a/b", &[], "begin with http://"),
             ("http:///b", &[], "no host"),
             ("http://u:p@a/b", &[], "user name"),
@@ -177,7 +195,7 @@ mod tests {
         assert_eq!(named("http://a/b", &["host: a, host: x", "host:"]), ["-H \"host:\""]);
         let many = vec!["a: b"; 65];
         assert_eq!(named("http://a/b", &many), ["-H"]);
-        let method = Question::read("http://a/b", "G T", &[]).expect_err("method");
+        let method = Question::read("http://a/b", "G T", &[], "").expect_err("method");
         assert_eq!(method.violations()[0].field, "-X");
     }
 }

@@ -77,6 +77,10 @@ fn request(told: &ExplanationDocument) -> Table {
     if let Some(query) = &request.query {
         table.row(&[&"query", query]);
     }
+    if let Some(address) = &told.viewer.address {
+        let country = told.viewer.country.as_deref().unwrap_or("in no country that the edge knows");
+        table.row(&[&"viewer", &format!("{address}, {country}, by {}", told.viewer.scheme)]);
+    }
     if told.behavior.is_some() {
         table.row(&[&"forwarded_query", &request.forwarded_query.as_deref().unwrap_or_default()]);
     }

@@ -149,9 +149,19 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
             failover_status_codes,
         },
     );
-    let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), vec(error, 0..3), vec(group, 0..3)).prop_map(
-        |(origins, (default, others), debug, errors, groups)| {
-            (origins, default, others, debug, errors, groups)
+    let mode = option::of(proptest::sample::select(vec![
+        GeoRestrictionMode::None,
+        GeoRestrictionMode::Whitelist,
+        GeoRestrictionMode::Blacklist,
+    ]));
+    let geo = option::of(
+        (mode, vec(text(), 0..3))
+            .prop_map(|(mode, country_codes)| GeoRestrictionSpec { mode, country_codes }),
+    );
+    let lists = (vec(error, 0..3), vec(group, 0..3), geo);
+    let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), lists).prop_map(
+        |(origins, (default, others), debug, (errors, groups, geo))| {
+            (origins, default, others, debug, errors, groups, geo)
         },
     );
     (text(), text(), any::<bool>(), vec(text(), 0..3), text(), parts).prop_map(
@@ -167,6 +177,7 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
             debug_headers: parts.3,
             custom_error_responses: parts.4,
             origin_groups: parts.5,
+            geo_restriction: parts.6,
         },
     )
 }

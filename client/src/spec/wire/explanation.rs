@@ -5,8 +5,8 @@ use headland_proto::v1::{self, explanation::Verdict, freshness_sum::LifetimeSour
 use super::document::time;
 use crate::spec::explanation::{
     ExplainedBehavior, ExplainedDistribution, ExplainedKey, ExplainedRequest, ExplainedVerdict,
-    ExplainingEdge, ExplanationDocument, FreshnessSum, KeyPart, Seconds, StaleWindows, StoredVariant,
-    VaryField,
+    ExplainedViewer, ExplainingEdge, ExplanationDocument, FreshnessSum, KeyPart, Seconds, StaleWindows,
+    StoredVariant, VaryField,
 };
 
 impl From<v1::ExplainResponse> for ExplanationDocument {
@@ -23,6 +23,7 @@ impl From<v1::ExplainResponse> for ExplanationDocument {
             time: time(told.time.as_ref()),
             applied_revision: told.applied_revision,
             request: told.request.map(request).unwrap_or_default(),
+            viewer: told.viewer.map(viewer).unwrap_or_default(),
             distribution: told.distribution.map(|d| ExplainedDistribution {
                 id: d.id,
                 revision: d.revision,
@@ -69,6 +70,11 @@ fn request(wire: v1::ExplainedRequest) -> ExplainedRequest {
         query: wire.query,
         forwarded_query: wire.forwarded_query,
     }
+}
+
+fn viewer(wire: v1::ExplainedViewer) -> ExplainedViewer {
+    let known = |text: String| Some(text).filter(|text| !text.is_empty());
+    ExplainedViewer { address: known(wire.address), scheme: wire.scheme, country: known(wire.country) }
 }
 
 fn key_part(wire: v1::KeyPart) -> KeyPart {

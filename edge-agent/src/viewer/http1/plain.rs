@@ -39,6 +39,8 @@ pub(crate) struct Plain<'b> {
     pub(crate) accept_encoding: Option<&'b [u8]>,
     /// Its Origin, which some policies answer.
     pub(crate) origin: Option<&'b [u8]>,
+    /// Its last X-Forwarded-Proto, which trusted proxies are believed.
+    pub(crate) forwarded_proto: Option<&'b [u8]>,
 }
 
 /// What a header field means for the way a request goes.
@@ -51,6 +53,7 @@ enum Effect {
     Directive,
     AcceptEncoding,
     Origin,
+    ForwardedProto,
     Connection,
     /// It changes the answer, or where it comes from.
     Answer,
@@ -73,7 +76,7 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
     };
     let mut plain = method == "GET";
     let (mut host, mut has_cookies, mut has_directives) = (None, false, false);
-    let (mut accept_encoding, mut origin) = (None, None);
+    let (mut accept_encoding, mut origin, mut forwarded_proto) = (None, None, None);
     for header in request.headers.iter() {
         match effect(header.name) {
             Effect::None => {}
@@ -83,6 +86,7 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
             // Several lines are seldom, and left to those who read them all.
             Effect::AcceptEncoding => plain &= accept_encoding.replace(header.value).is_none(),
             Effect::Origin => plain &= origin.replace(header.value).is_none(),
+            Effect::ForwardedProto => forwarded_proto = Some(header.value),
             Effect::Connection => plain &= header.value.eq_ignore_ascii_case(b"keep-alive"),
             Effect::Answer => plain = false,
             Effect::Framing => return Received::Unclear,
@@ -93,7 +97,8 @@ pub(crate) fn read(bytes: &[u8]) -> Received<'_> {
     }
     match host.filter(|_| plain).and_then(|host| plain_target(target, host)) {
         Some(target) => {
-            let plain = Plain { target, has_cookies, has_directives, accept_encoding, origin };
+            let plain =
+                Plain { target, has_cookies, has_directives, accept_encoding, origin, forwarded_proto };
             Received::Plain(plain, length)
         }
         None => Received::Other(length),
@@ -159,6 +164,7 @@ fn effect(name: &str) -> Effect {
         14 if is("headland-debug") => Effect::Answer,
         14 if is("content-length") => Effect::Framing,
         15 if is("accept-encoding") => Effect::AcceptEncoding,
+        17 if is("x-forwarded-proto") => Effect::ForwardedProto,
         17 if is("if-modified-since") => Effect::Answer,
         17 if is("transfer-encoding") => Effect::Framing,
         19 if is("if-unmodified-since") => Effect::Answer,
@@ -172,7 +178,14 @@ mod tests {
 
     fn plain<'b>(host: &'b str, path: &'b str, query: Option<&'b str>) -> Plain<'b> {
         let target = Target { host: Cow::Borrowed(host), path, query };
-        Plain { target, has_cookies: false, has_directives: false, accept_encoding: None, origin: None }
+        Plain {
+            target,
+            has_cookies: false,
+            has_directives: false,
+            accept_encoding: None,
+            origin: None,
+            forwarded_proto: None,
+        }
     }
 
     fn check(head: &str, expected: Received<'_>) {

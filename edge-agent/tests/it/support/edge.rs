@@ -5,12 +5,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use headland_edge_agent::{
     cache::{Limits, disk, tiers::DiskTier},
     clock::{Clock, Timestamp},
+    geo::Locations,
     origin::request::Identity,
     pipeline::Shared,
     routing::{Distribution, Table},
     viewer::{
         connection::Patience,
         listener::{self, ViewerLimits, Workers},
+        reception::{Entrance, Reception, TrustedProxies},
     },
 };
 use headland_proto::{model::Resources, v1};
@@ -45,6 +47,12 @@ pub(crate) struct Options {
     pub(crate) pseudonym: &'static str,
     /// Where the disk tier is, if there is one.
     pub(crate) disk: Option<std::path::PathBuf>,
+    /// Who is believed.
+    pub(crate) reception: Reception,
+    /// What is special about its address.
+    pub(crate) entrance: Entrance,
+    /// Where viewers are.
+    pub(crate) locations: Locations,
 }
 
 impl Default for Options {
@@ -60,8 +68,17 @@ impl Default for Options {
             },
             pseudonym: "headland-test",
             disk: None,
+            reception: Reception::default(),
+            entrance: Entrance::default(),
+            locations: Locations::default(),
         }
     }
+}
+
+/// Believes these networks.
+pub(crate) fn trusting(networks: &[&str]) -> Reception {
+    let networks = networks.iter().map(|network| network.parse().expect("network")).collect();
+    Reception { proxies: TrustedProxies::new(networks), entrances: Vec::new() }
 }
 
 /// A distribution with one custom origin and RFC 9111 semantics, to be changed at will.
@@ -113,6 +130,15 @@ impl Edge {
     }
 
     pub(crate) fn start_with(config: v1::DistributionConfig, options: Options) -> Self {
+        Self::start_with_resources(config, options, &Resources::default())
+    }
+
+    /// An edge whose distribution refers to these.
+    pub(crate) fn start_with_resources(
+        config: v1::DistributionConfig,
+        options: Options,
+        resources: &Resources,
+    ) -> Self {
         let background = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -132,9 +158,12 @@ impl Edge {
             }
         });
         let handle = background.handle().clone();
-        let shared = Arc::new(Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle));
         let sockets = listener::bind(([127, 0, 0, 1], 0).into(), WORKERS).expect("bind");
         let address = sockets[0].local_addr().expect("address");
+        let mut reception = options.reception;
+        reception.entrances.push((address, options.entrance));
+        let shared = Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle);
+        let shared = Arc::new(shared.receiving(reception).locating(options.locations));
         let limits =
             ViewerLimits { patience: options.patience, connections_max: 1000, drain: Duration::from_secs(1) };
         let peers = listener::bind(([127, 0, 0, 1], 0).into(), WORKERS).expect("bind");
@@ -142,7 +171,7 @@ impl Edge {
         let workers = Workers::start(vec![sockets], peers, &shared, limits).expect("workers");
         let edge =
             Self { address, peer, shared, clock, workers: Some(workers), background: Some(background) };
-        edge.update(config);
+        edge.update_with(config, resources);
         edge
     }
 

@@ -97,6 +97,25 @@ default_cache_behavior: {target_origin_id: mine, cache_policy: {min_ttl: 1, defa
 }
 
 #[test]
+fn who_may_come_is_said_by_scheme_and_country() {
+    let before = "comment: c\n";
+    let geo = |mode: &str| format!("{before}geo_restriction: {{mode: {mode}, country_codes: [DE, FR]}}\n");
+    check("--geo-allow DE,FR", before, &geo("whitelist"));
+    check("--geo-block DE --geo-block FR", before, &geo("blacklist"));
+    check("--geo-block DE,FR", &geo("whitelist"), &geo("blacklist"));
+    check("--geo-allow=", &geo("whitelist"), before);
+    check("--comment c", &geo("whitelist"), &geo("whitelist"));
+    for policy in ["allow-all", "https-only", "redirect-to-https"] {
+        let after = format!("{before}default_cache_behavior: {{viewer_protocol_policy: {policy}}}\n");
+        check(&format!("--viewer-protocol-policy {policy}"), before, &after);
+        assert!(flags(&format!("--viewer-protocol-policy {policy}")).any());
+    }
+    assert!(flags("--geo-block DE").any());
+    let words = ["x", "--geo-allow", "DE", "--geo-block", "FR"];
+    assert!(Line::try_parse_from(words).is_err(), "one or the other");
+}
+
+#[test]
 fn a_bucket_keeps_its_server_when_another_is_named() {
     let before =
         "origins: [{id: a, origin_path: /p, s3: {bucket: old, endpoint: 'http://s3', path_style: true}}]";

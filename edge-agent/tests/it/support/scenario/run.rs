@@ -145,6 +145,7 @@ impl Running {
             path: path.into(),
             query,
             headers,
+            ..Default::default()
         };
         let told = headland_edge_agent::explain::explain(&self.edge.shared, &request);
         (step.until.is_none() && told.verdict() != v1::explanation::Verdict::Unspecified).then_some(told)
