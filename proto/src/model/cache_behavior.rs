@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{
-    NameSelection, OriginRequestPolicy, Resources, cache_policy, cache_policy::CachePolicy,
-    violation::Checker,
+    NameSelection, OriginRequestPolicy, Resources, TrustedKeys, cache_policy, cache_policy::CachePolicy,
+    key_group, violation::Checker,
 };
 use crate::v1;
 
@@ -23,6 +23,8 @@ pub struct CacheBehavior {
     pub origin_request_policy: Option<Arc<OriginRequestPolicy>>,
     /// Whether the edge compresses what the origin sends as it is.
     pub compress: bool,
+    /// What requests must be signed with; `None`: they need not be.
+    pub trusted_keys: Option<TrustedKeys>,
 }
 
 /// Where objects come from: indices in the distribution's own lists.
@@ -116,6 +118,8 @@ pub(super) fn check(
             .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
     }
     let cache_policy = check_cache_policy(wire, resources, c);
+    let trusted = &wire.trusted_key_group_ids;
+    let trusted_keys = key_group::check_trusted(trusted, resources, &mut c.field("trusted_key_group_ids"));
     let origin_request_policy = match wire.origin_request_policy_id.as_str() {
         "" => None,
         id => {
@@ -131,6 +135,7 @@ pub(super) fn check(
         cache_policy: cache_policy?,
         origin_request_policy,
         compress: wire.compress,
+        trusted_keys,
     })
 }
 
