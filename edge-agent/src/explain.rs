@@ -29,6 +29,7 @@ use crate::{
         name_to_ask,
     },
     routing::{Distribution, compile::Behavior},
+    signing,
     sync::explain::Explainer,
     viewer::{
         cache_status::{CACHE_STATUS, Forward, Handling},
@@ -217,6 +218,9 @@ impl EdgeExplainer {
         Grounds {
             cache: &self.shared.cache,
             identity: &self.shared.identity,
+            verified: &self.shared.verified,
+            // Who will ask is not known.
+            viewer: signing::Viewer::default(),
             now,
             counts_as_use: false,
             may_load: false,
@@ -332,6 +336,7 @@ fn explained_behavior(distribution: &Distribution, behavior: &Behavior, path: &s
             Semantics::Rfc9111 => "rfc9111",
         }
         .into(),
+        trusted_key_group_ids: behavior.signing.as_ref().map_or_else(Vec::new, |trusted| trusted.group_ids().to_vec()),
     }
 }
 

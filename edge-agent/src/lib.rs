@@ -16,6 +16,7 @@ pub mod origin;
 pub mod origin_problems;
 pub mod pipeline;
 pub mod routing;
+pub mod signing;
 pub mod sync;
 pub mod viewer;
 

@@ -69,6 +69,7 @@ use crate::{
         request::{self as origin_request, Identity, Purpose},
     },
     routing::{Routing, compile::Behavior},
+    signing::{self, Verified},
     viewer::{
         accept_encoding,
         body::ViewerBody,
@@ -103,6 +104,8 @@ pub struct Shared {
     pub tls: Arc<rustls::ClientConfig>,
     /// Who this edge is, to origins.
     pub identity: Identity,
+    /// Signatures that have been verified.
+    pub(crate) verified: Verified,
     /// Who compresses bodies.
     compressors: Compressors,
     /// Where work goes that must not hold up viewers.
@@ -132,6 +135,7 @@ impl Shared {
             credentials: CredentialsStore::new(background.clone()),
             tls: origin_http::tls_config(),
             identity,
+            verified: Verified::default(),
             compressors: Compressors::new(workers, background.clone()),
             background,
         }
@@ -149,6 +153,7 @@ pub struct Worker {
     metrics: Arc<WorkerMetrics>,
     origins: Origins,
     identity: Identity,
+    verified: Verified,
     compressors: Compressors,
     background: Handle,
     ids: RequestIds,
@@ -177,6 +182,7 @@ impl Worker {
             metrics: shared.metrics.worker(index),
             origins: Origins::new(Arc::clone(&shared.tls), shared.credentials.clone()),
             identity: shared.identity.clone(),
+            verified: shared.verified.clone(),
             compressors: shared.compressors.clone(),
             background: shared.background.clone(),
             ids: RequestIds::new(),
@@ -233,7 +239,7 @@ impl Worker {
         key.clear();
         let mut course = Course::default();
         let has_body = request.body().has_body();
-        let grounds = Grounds { may_load, ..self.grounds(now) };
+        let grounds = Grounds { may_load, viewer: viewer(address), ..self.grounds(now) };
         let decided = consider::decide(grounds, &table, &request, has_body, &mut key, &mut course);
         let debug = course.debug(request.headers(), &key);
         let response = match decided {
@@ -247,7 +253,7 @@ impl Worker {
                 true => {
                     let (slot, found) = looked.split(&key);
                     let errand = place.errand(Way::Cache(slot));
-                    let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
+                    let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug.clone());
                     if found.lacks_blocks(asking.request.method()) {
                         let worker = Rc::clone(self);
                         return Answer::later(async move { worker.complete(errand, found, asking).await });
@@ -258,7 +264,7 @@ impl Worker {
             Ok(Decision::For(place, Act::HitAndRevalidate(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, address, id, Busy::new(connection), debug.clone());
+                let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug.clone());
                 let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
@@ -276,13 +282,13 @@ impl Worker {
             }
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
-                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
+                let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, address, id, Busy::new(connection), debug);
+                let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, found);
             }
             Err(refusal) => {
@@ -299,7 +305,15 @@ impl Worker {
 
     /// What is considered here, now.
     fn grounds(&self, now: Timestamp) -> Grounds<'_> {
-        Grounds { cache: &self.cache, identity: &self.identity, now, counts_as_use: true, may_load: false }
+        Grounds {
+            cache: &self.cache,
+            identity: &self.identity,
+            verified: &self.verified,
+            viewer: signing::Viewer::default(),
+            now,
+            counts_as_use: true,
+            may_load: false,
+        }
     }
 
     /// Looks a request up.
@@ -447,6 +461,11 @@ impl Worker {
     fn via(&self, version: http::Version) -> String {
         [origin_request::version_text(version), " ", &self.identity.pseudonym].concat()
     }
+}
+
+/// What is known of the viewer to those who check signatures.
+fn viewer(address: IpAddr) -> signing::Viewer {
+    signing::Viewer { address: Some(address), scheme: None }
 }
 
 /// What is asked for a behavior: its origin, or its origin group as a whole.

@@ -262,6 +262,7 @@ mod tests {
             cache_policy: Arc::new(cache_policy),
             origin_request_policy,
             compress: false,
+            trusted_keys: None,
         }
     }
 

@@ -18,12 +18,13 @@ use crate::{
     clock::Timestamp,
     origin::request::Identity,
     routing::{Distribution, Table, compile::Behavior},
+    signing::{self, Verified},
     viewer::{
         accept_encoding,
         cache_status::Forward,
         conditional,
         max_forwards::{self, MaxForwards},
-        request::{self, Refusal},
+        request::{self, Refusal, Target},
     },
 };
 
@@ -32,6 +33,9 @@ use crate::{
 pub(crate) struct Grounds<'a> {
     pub(crate) cache: &'a Cache,
     pub(crate) identity: &'a Identity,
+    /// Signatures that need not be verified again.
+    pub(crate) verified: &'a Verified,
+    pub(crate) viewer: signing::Viewer,
     pub(crate) now: Timestamp,
     /// Whether looking at what is stored counts as a use of it.
     pub(crate) counts_as_use: bool,
@@ -67,8 +71,8 @@ pub(crate) struct Place<'a> {
     pub(crate) path: &'a str,
     /// What of the query is in the key.
     pub(crate) query: Option<Cow<'a, str>>,
-    /// The query as the viewer sent it.
-    pub(crate) viewer_query: Option<&'a str>,
+    /// The query as the viewer sent it, but for what is for the edge.
+    pub(crate) viewer_query: Option<Cow<'a, str>>,
     pub(crate) host: Cow<'a, str>,
 }
 
@@ -169,8 +173,10 @@ pub(crate) fn decide<'a, B>(
     if max_forwards::is_about_the_server(request) && request::has_host(request) {
         return Ok(Decision::AboutTheServer);
     }
-    let (method, headers) = (request.method(), request.headers());
+    let method = request.method();
     let place = place(grounds, table, request, witness)?;
+    let headers = own_headers(place.behavior, request.headers());
+    let headers = &*headers;
     if max_forwards::decide(method, headers) == MaxForwards::AnswerHere {
         let allowed = place.behavior.rules.allowed_methods;
         return Ok(Decision::For(place, Act::Options(allowed)));
@@ -229,9 +235,37 @@ fn place<'a, B>(
     if grounds.identity.is_in(request.headers()) {
         return Err(Refusal::Loop);
     }
-    let query = key::select_query(target.query, &behavior.rules.cache_policy.query_strings);
+    let keyed = &behavior.rules.cache_policy.query_strings;
+    let (query, viewer_query) = match &behavior.signing {
+        None => (key::select_query(target.query, keyed), target.query.map(Cow::Borrowed)),
+        Some(trusted) => {
+            trusted.check(&asked(grounds, request, &target), grounds.verified).map_err(Refusal::NotSigned)?;
+            let own = signing::without_parameters(target.query);
+            (key::select_query(own.as_deref(), keyed).map(|query| Cow::Owned(query.into_owned())), own)
+        }
+    };
     witness.query(query.as_deref());
-    Ok(Place { distribution, behavior, path, query, viewer_query: target.query, host: target.host })
+    Ok(Place { distribution, behavior, path, query, viewer_query, host: target.host })
+}
+
+/// What signatures speak of.
+fn asked<'r, B>(grounds: Grounds<'_>, request: &'r Request<B>, target: &Target<'r>) -> signing::Asked<'r> {
+    signing::Asked {
+        authority: request::authority(request),
+        path: target.path,
+        query: target.query,
+        headers: request.headers(),
+        viewer: grounds.viewer,
+        now: grounds.now,
+    }
+}
+
+/// A request's headers, but for the cookies that are for the edge.
+pub(super) fn own_headers<'r>(behavior: &Behavior, headers: &'r HeaderMap) -> Cow<'r, HeaderMap> {
+    match behavior.signing.as_ref().and_then(|_| signing::without_cookies(headers)) {
+        None => Cow::Borrowed(headers),
+        Some(without) => Cow::Owned(without),
+    }
 }
 
 /// Why a request may neither be answered from the cache nor fill it; `None` if it may.

@@ -36,6 +36,10 @@ impl Worker {
         let distribution = table.distribution(&target.host).filter(|distribution| distribution.enabled)?;
         let path = distribution.object_for(target.path);
         let behavior = distribution.behavior(path);
+        // Signatures are looked at where there is a whole request.
+        if behavior.signing.is_some() {
+            return None;
+        }
         let (policy, nothing) = (&behavior.rules.cache_policy, HeaderMap::new());
         let through_cache = matches!(goes_past_cache(&Method::GET, &nothing, false, behavior), Ok(None));
         if !through_cache || !is_indifferent(policy, plain) {

@@ -13,6 +13,8 @@ use headland_proto::{
 };
 use http::{Method, StatusCode};
 
+use crate::signing::Trusted;
+
 /// One distribution, checked and compiled for serving.
 #[derive(Debug)]
 pub struct Distribution {
@@ -47,6 +49,8 @@ pub struct Behavior {
     pub group: Option<Group>,
     /// The distribution's wishes for errors.
     pub errors: Arc<ErrorResponses>,
+    /// What requests must be signed with; `None`: they need not be.
+    pub signing: Option<Trusted>,
 }
 
 /// The rest of an origin group.
@@ -103,7 +107,7 @@ impl Distribution {
         let origins: Vec<Arc<Origin>> = config.origins.into_iter().map(Arc::new).collect();
         let errors = Arc::new(config.error_responses);
         let groups = &config.origin_groups;
-        let compile = |rules: CacheBehavior| {
+        let compile = |rules: CacheBehavior| -> Result<Arc<Behavior>, Violations> {
             let (first, group) = match rules.target {
                 Target::Origin(index) => (index, None),
                 Target::Group(index) => (groups[index].members[0], Some(&groups[index])),
@@ -114,11 +118,19 @@ impl Distribution {
                 failover_codes: group.failover_codes.clone(),
             });
             let origin = Arc::clone(&origins[first]);
-            Arc::new(Behavior { rules, origin, group, errors: Arc::clone(&errors) })
+            let signing = match &rules.trusted_keys {
+                None => None,
+                Some(keys) => Some(Trusted::new(keys).ok_or_else(|| {
+                    let mut found = Violations::default();
+                    found.add("config", "trusts a public key that this edge cannot use");
+                    found
+                })?),
+            };
+            Ok(Arc::new(Behavior { rules, origin, group, errors: Arc::clone(&errors), signing }))
         };
-        let default_behavior = compile(config.default_behavior);
-        let behaviors =
-            config.behaviors.into_iter().map(|(pattern, rules)| (pattern, compile(rules))).collect();
+        let default_behavior = compile(config.default_behavior)?;
+        let behaviors = config.behaviors.into_iter().map(|(pattern, rules)| Ok((pattern, compile(rules)?)));
+        let behaviors = behaviors.collect::<Result<_, Violations>>()?;
         Ok(Self {
             id,
             revision: Revision(desired.revision),
