@@ -336,7 +336,10 @@ fn explained_behavior(distribution: &Distribution, behavior: &Behavior, path: &s
             Semantics::Rfc9111 => "rfc9111",
         }
         .into(),
-        trusted_key_group_ids: behavior.signing.as_ref().map_or_else(Vec::new, |trusted| trusted.group_ids().to_vec()),
+        trusted_key_group_ids: behavior
+            .signing
+            .as_ref()
+            .map_or_else(Vec::new, |trusted| trusted.group_ids().to_vec()),
     }
 }
 

@@ -253,7 +253,14 @@ impl Worker {
                 true => {
                     let (slot, found) = looked.split(&key);
                     let errand = place.errand(Way::Cache(slot));
-                    let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug.clone());
+                    let asking = Asking::new(
+                        request,
+                        &errand.behavior,
+                        address,
+                        id,
+                        Busy::new(connection),
+                        debug.clone(),
+                    );
                     if found.lacks_blocks(asking.request.method()) {
                         let worker = Rc::clone(self);
                         return Answer::later(async move { worker.complete(errand, found, asking).await });
@@ -264,7 +271,8 @@ impl Worker {
             Ok(Decision::For(place, Act::HitAndRevalidate(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug.clone());
+                let asking =
+                    Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug.clone());
                 let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
@@ -282,13 +290,15 @@ impl Worker {
             }
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
-                let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug);
+                let asking =
+                    Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug);
+                let asking =
+                    Asking::new(request, &errand.behavior, address, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, found);
             }
             Err(refusal) => {

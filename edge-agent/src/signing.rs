@@ -17,14 +17,14 @@ use headland_proto::model::TrustedKeys;
 use http::HeaderMap;
 
 pub use self::verify::Verified;
-pub(crate) use self::{
-    parameters::{without_cookies, without_parameters},
-    resource::Url,
-};
 use self::{
     parameters::{Presented, Terms},
     policy::Policy,
     verify::VerifyingKey,
+};
+pub(crate) use self::{
+    parameters::{without_cookies, without_parameters},
+    resource::Url,
 };
 use crate::clock::Timestamp;
 
@@ -157,8 +157,7 @@ impl Trusted {
         let presented = Presented::of(asked.query, asked.headers)?;
         let key = self.keys.get(&*presented.key_pair_id).ok_or(Denial::UnknownKey)?;
         let signature = encoding::decode(&presented.signature, SIGNATURE_BYTES_MAX)?;
-        let is_signed =
-            |text: &[u8]| verified.contains_or_verify(key, presented.hash, text, &signature);
+        let is_signed = |text: &[u8]| verified.contains_or_verify(key, presented.hash, text, &signature);
         let own_query = without_parameters(asked.query);
         match &presented.terms {
             Terms::Canned(expires) => {
@@ -180,7 +179,9 @@ impl Trusted {
                 let policy = Policy::parse(&text).ok_or(Denial::Malformed)?;
                 policy.holds(asked.now.unix_seconds(), asked.viewer.address)?;
                 let resource = policy.resource.as_deref();
-                match resource.is_none_or(|r| asked.urls(own_query.as_deref()).any(|url| resource::matches(r, &url))) {
+                match resource
+                    .is_none_or(|r| asked.urls(own_query.as_deref()).any(|url| resource::matches(r, &url)))
+                {
                     true => Ok(()),
                     false => Err(Denial::Resource),
                 }

@@ -323,7 +323,7 @@ mod tests {
                 let cache_policy = CachePolicy { query_strings: only("v"), ..policy(&[], only("lang")) };
                 let rules = CacheBehavior {
                     compress: false,
-            trusted_keys: None,
+                    trusted_keys: None,
                     target: headland_proto::model::Target::Origin(0),
                     allowed_methods: MethodSet::GetHead,
                     cache_policy: std::sync::Arc::new(cache_policy),

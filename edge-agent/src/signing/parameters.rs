@@ -74,7 +74,9 @@ impl<'r> Values<'r> {
             let name_and_value = pair.split_once('=');
             let Some((name, value)) = name_and_value else { continue };
             let known = name.strip_prefix(COOKIE_PREFIX);
-            let Some(at) = known.and_then(|name| NAMES.iter().position(|known| *known == name)) else { continue };
+            let Some(at) = known.and_then(|name| NAMES.iter().position(|known| *known == name)) else {
+                continue;
+            };
             values.0[at].get_or_insert(Cow::Borrowed(value));
         }
         // Both may be there, for different paths: the custom one is for sets of objects.
@@ -161,7 +163,11 @@ mod tests {
             let custom = matches!(p.terms, Terms::Custom(_));
             (custom, p.key_pair_id.into_owned(), p.hash)
         });
-        assert_eq!(found, expected.map(|(custom, id, hash)| (custom, id.to_owned(), hash)), "{query} {lines:?}");
+        assert_eq!(
+            found,
+            expected.map(|(custom, id, hash)| (custom, id.to_owned(), hash)),
+            "{query} {lines:?}"
+        );
     }
 
     #[test]

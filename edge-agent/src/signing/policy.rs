@@ -28,7 +28,8 @@ pub(super) fn canned(url: &Url<'_>, expires: &str) -> String {
 
 /// Reads a time as parameters have it.
 pub(super) fn epoch(text: &str) -> Option<u64> {
-    let is_number = !text.is_empty() && text.len() <= EPOCH_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit());
+    let is_number =
+        !text.is_empty() && text.len() <= EPOCH_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit());
     if is_number { text.parse().ok() } else { None }
 }
 
@@ -187,7 +188,8 @@ mod tests {
 
     #[test]
     fn statements_have_many_forms_and_one_meaning() {
-        let window = r#""Condition":{"DateGreaterThan":{"AWS:EpochTime":5},"DateLessThan":{"AWS:EpochTime":9}}"#;
+        let window =
+            r#""Condition":{"DateGreaterThan":{"AWS:EpochTime":5},"DateLessThan":{"AWS:EpochTime":9}}"#;
         for text in [
             format!(r#"{{"Statement":{{{window},"Resource":"*"}}}}"#),
             format!("{{ \"Statement\" : [\n{{ {window} , \"Resource\" : \"*\" }} ]\r\n}}\n"),
@@ -218,7 +220,9 @@ mod tests {
             r#"{"Statement":[{"Resource":"*"}]}"#.into(),
             format!(r#"{{"Statement":[{{"Condition":{{{until}}}}},{{"Condition":{{{until}}}}}]}}"#),
             format!(r#"{{"Statement":[{{"Effect":"Deny","Condition":{{{until}}}}}]}}"#),
-            format!(r#"{{"Statement":[{{"Condition":{{{until},"Bool":{{"aws:SecureTransport":"true"}}}}}}]}}"#),
+            format!(
+                r#"{{"Statement":[{{"Condition":{{{until},"Bool":{{"aws:SecureTransport":"true"}}}}}}]}}"#
+            ),
             format!(r#"{{"Statement":[{{"Condition":{{{until},{until}}}}}]}}"#),
             format!(r#"{{"Statement":[{{"Condition":{{{until},"IpAddress":{{"AWS:SourceIp":"x"}}}}}}]}}"#),
             format!(r#"{{"Statement":[{{"Condition":{{{until}}}}}]}} x"#),

@@ -17,7 +17,9 @@ pub(crate) struct Url<'u> {
 /// whole URL into a policy.
 pub(super) fn matches(pattern: &str, url: &Url<'_>) -> bool {
     let (scheme, rest) = match pattern.split_once("://") {
-        Some((scheme, rest)) if scheme.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'*' | b'?')) => {
+        Some((scheme, rest))
+            if scheme.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'*' | b'?')) =>
+        {
             (scheme, rest)
         }
         _ if pattern.starts_with('*') => ("*", pattern),
@@ -36,7 +38,8 @@ pub(super) fn matches(pattern: &str, url: &Url<'_>) -> bool {
     if let Some((path, query)) = path.split_once("\\?") {
         return path_and_query(path, Some(query), url);
     }
-    let as_separator = path.split_once('?').is_some_and(|(path, query)| path_and_query(path, Some(query), url));
+    let as_separator =
+        path.split_once('?').is_some_and(|(path, query)| path_and_query(path, Some(query), url));
     as_separator || path_and_query(path, None, url)
 }
 
@@ -138,7 +141,11 @@ mod tests {
             &["https://x.test/a/c.jpg", "https://test/a/b/c.jpg", "https://evil/x.test/a/b/c.jpg"],
         );
         check("https://cdn.test/*.jpg", &["https://cdn.test/a.jpg"], &["https://cdn.test/a?x=.jpg"]);
-        check("https://c?n.test/a?c", &["https://cdn.test/abc"], &["https://cn.test/abc", "https://cdn.test/ac"]);
+        check(
+            "https://c?n.test/a?c",
+            &["https://cdn.test/abc"],
+            &["https://cn.test/abc", "https://cdn.test/ac"],
+        );
         check("https://cdn*/a", &["https://cdn.test/a"], &["https://cdn.test/b/a"]);
     }
 
@@ -149,7 +156,11 @@ mod tests {
             &["https://cdn.test/a/", "https://cdn.test/a/b", "https://cdn.test/a/b?x=1"],
             &["https://cdn.test/ab", "https://other.test/a/b"],
         );
-        check("https://cdn.*", &["https://cdn.test/a?x", "https://cdn.org/"], &["https://cd.test/a", "http://cdn.test/a"]);
+        check(
+            "https://cdn.*",
+            &["https://cdn.test/a?x", "https://cdn.org/"],
+            &["https://cd.test/a", "http://cdn.test/a"],
+        );
         check("*", &["http://a.test/b?c", "https://a.test/"], &[]);
         check("http*://cdn.test/*", &["http://cdn.test/b?c", "https://cdn.test/"], &["https://a.test/"]);
         check("*://cdn.test/a", &["http://cdn.test/a", "https://cdn.test/a"], &["http://cdn.test/b"]);
@@ -169,7 +180,11 @@ mod tests {
             &["https://cdn.test/a?size=large", "https://cdn.test/absize=large"],
             &["https://cdn.test/a?size=small", "https://cdn.test/a", "https://cdn.test/a?size=large&x"],
         );
-        check(r"https://cdn.test/\*", &["https://cdn.test/*"], &["https://cdn.test/a", "https://cdn.test/*?x"]);
+        check(
+            r"https://cdn.test/\*",
+            &["https://cdn.test/*"],
+            &["https://cdn.test/a", "https://cdn.test/*?x"],
+        );
     }
 
     #[test]
@@ -191,7 +206,9 @@ mod tests {
         match (pattern, text) {
             ([], []) => true,
             ([b'*', rest @ ..], _) => (0..=text.len()).any(|n| by_definition(rest, &text[n..])),
-            ([b'\\', c @ (b'?' | b'*'), rest @ ..], [first, more @ ..]) => c == first && by_definition(rest, more),
+            ([b'\\', c @ (b'?' | b'*'), rest @ ..], [first, more @ ..]) => {
+                c == first && by_definition(rest, more)
+            }
             ([b'\\', b'?' | b'*', ..], []) => false,
             ([b'?', rest @ ..], [_, more @ ..]) => by_definition(rest, more),
             ([c, rest @ ..], [first, more @ ..]) => c == first && by_definition(rest, more),

@@ -74,11 +74,16 @@ fn a_canned_policy_is_for_one_url_until_its_time_is_over() {
 #[test]
 fn scheme_and_port_are_those_that_the_viewer_may_have_meant() {
     let signer = Signer::new();
-    let check = |signed: &str, authority: &str, scheme: Option<&'static str>, expected: Result<(), Denial>| {
-        let viewer = Viewer { address: None, scheme };
-        let query = signer.canned(signed, NOW + 1);
-        assert_eq!(signer.ask(authority, "/a", Some(&query), viewer), expected, "{signed} {authority} {scheme:?}");
-    };
+    let check =
+        |signed: &str, authority: &str, scheme: Option<&'static str>, expected: Result<(), Denial>| {
+            let viewer = Viewer { address: None, scheme };
+            let query = signer.canned(signed, NOW + 1);
+            assert_eq!(
+                signer.ask(authority, "/a", Some(&query), viewer),
+                expected,
+                "{signed} {authority} {scheme:?}"
+            );
+        };
     check("http://cdn.test/a", "cdn.test", None, Ok(()));
     check("https://cdn.test/a", "cdn.test", None, Ok(()));
     check("https://cdn.test/a", "cdn.test", Some("https"), Ok(()));
@@ -145,7 +150,8 @@ fn only_what_is_good_is_remembered_and_time_is_looked_at_all_the_same() {
     assert_eq!(signer.verified.len(), 1);
     let (now, headers) = (Timestamp::from_unix_seconds(NOW + 1), HeaderMap::new());
     let viewer = Viewer::default();
-    let asked = Asked { authority: "cdn.test", path: "/a", query: Some(&query), headers: &headers, viewer, now };
+    let asked =
+        Asked { authority: "cdn.test", path: "/a", query: Some(&query), headers: &headers, viewer, now };
     assert_eq!(signer.trusted.check(&asked, &signer.verified), Err(Denial::Expired));
 }
 

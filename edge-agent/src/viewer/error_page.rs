@@ -149,7 +149,9 @@ const fn not_signed(denial: Denial) -> &'static str {
     match denial {
         Denial::Missing => "Access needs a signed URL or signed cookies (signature-missing).",
         Denial::Malformed => "The signature of this request is incomplete or damaged (signature-malformed).",
-        Denial::UnknownKey => "The key that this request is signed with is not trusted (signature-key-unknown).",
+        Denial::UnknownKey => {
+            "The key that this request is signed with is not trusted (signature-key-unknown)."
+        }
         Denial::Invalid => "The signature is not for this request (signature-invalid).",
         Denial::Expired => "The time of this link or session is over (signature-expired).",
         Denial::NotYetValid => "The time of this link or session has not begun (signature-not-yet-valid).",

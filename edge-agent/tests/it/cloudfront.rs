@@ -4,5 +4,6 @@ mod custom_errors;
 mod errors;
 mod failover;
 mod forwarding;
+mod signed;
 mod stale;
 mod ttl;

@@ -35,7 +35,9 @@ pub(super) fn check(wire: &v1::KeyGroupConfig, c: &mut Checker<'_>) -> KeyGroup 
     let mut public_key_ids = Vec::new();
     for (i, id) in wire.public_key_ids.iter().enumerate().take(2 * max) {
         match id.parse::<ResourceId>() {
-            Ok(id) if public_key_ids.contains(&id) => field.index(i).violation(format!("{id} is named twice")),
+            Ok(id) if public_key_ids.contains(&id) => {
+                field.index(i).violation(format!("{id} is named twice"))
+            }
             Ok(id) => public_key_ids.push(id),
             Err(_) => field.index(i).violation(unknown_key(id)),
         }
@@ -46,7 +48,8 @@ pub(super) fn check(wire: &v1::KeyGroupConfig, c: &mut Checker<'_>) -> KeyGroup 
 /// Which of a group's public keys are not among the resources.
 pub fn unknown_keys(wire: &v1::KeyGroupConfig, resources: &Resources) -> Vec<(usize, String)> {
     let ids = wire.public_key_ids.iter().enumerate();
-    let unknown = ids.filter(|(_, id)| id.parse::<ResourceId>().is_ok() && resources.public_key(id).is_none());
+    let unknown =
+        ids.filter(|(_, id)| id.parse::<ResourceId>().is_ok() && resources.public_key(id).is_none());
     unknown.map(|(i, id)| (i, unknown_key(id))).collect()
 }
 
@@ -55,7 +58,11 @@ fn unknown_key(id: &str) -> String {
 }
 
 /// The keys of all groups that a behavior trusts; `None` if it trusts none, so that requests need not be signed.
-pub(super) fn check_trusted(wire: &[String], resources: &Resources, c: &mut Checker<'_>) -> Option<TrustedKeys> {
+pub(super) fn check_trusted(
+    wire: &[String],
+    resources: &Resources,
+    c: &mut Checker<'_>,
+) -> Option<TrustedKeys> {
     c.count_max(wire.len(), TRUSTED_KEY_GROUPS_MAX);
     let mut keys = BTreeMap::new();
     for (i, id) in wire.iter().enumerate().take(2 * TRUSTED_KEY_GROUPS_MAX) {

@@ -48,7 +48,9 @@ pub(super) fn check(wire: &v1::PublicKeyConfig, c: &mut Checker<'_>) -> Option<P
 fn read(text: &str) -> Result<PublicKey, &'static str> {
     // Whatever else is in there, a private key has been given away with it.
     if text.contains("PRIVATE KEY") {
-        return Err("holds a private key, which must stay with whoever signs: make a new one, and give its public key alone");
+        return Err(
+            "holds a private key, which must stay with whoever signs: make a new one, and give its public key alone",
+        );
     }
     let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
     let spki = match sections.as_deref() {
@@ -168,7 +170,10 @@ mod tests {
         let (_, rest) = P256.split_once('\n').expect("lines");
         let (body, _) = rest.split_once("-----").expect("an end");
         let broken: String = body.trim_end().replace(&body[100..104], "AAAA");
-        check(&format!("-----BEGIN PUBLIC KEY-----\n{broken}\n-----END PUBLIC KEY-----\n"), Err("no valid key"));
+        check(
+            &format!("-----BEGIN PUBLIC KEY-----\n{broken}\n-----END PUBLIC KEY-----\n"),
+            Err("no valid key"),
+        );
     }
 
     proptest::proptest! {

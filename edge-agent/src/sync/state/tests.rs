@@ -381,7 +381,10 @@ fn trusted(state: &State) -> Vec<(&str, usize)> {
 #[test]
 fn a_change_of_a_key_group_or_of_its_key_reaches_those_who_trust_it_and_no_others() {
     let update = whole(10, vec![trusting(A, 9, 3), good(B, 4)]);
-    let state = applied(offer(&State::default(), with(vec![key(1, 1, "k"), key(2, 2, "l"), group(3, 3, &[1, 2])], update)));
+    let state = applied(offer(
+        &State::default(),
+        with(vec![key(1, 1, "k"), key(2, 2, "l"), group(3, 3, &[1, 2])], update),
+    ));
     assert_eq!(trusted(&state.state), [(A, 2), (B, 0)]);
     let next = applied(offer(&state.state, with(vec![group(3, 11, &[1])], delta(10, 11, vec![]))));
     assert_eq!(trusted(&next.state), [(A, 1), (B, 0)]);

@@ -13,7 +13,7 @@ use headland_edge_agent::{
         listener::{self, ViewerLimits, Workers},
     },
 };
-use headland_proto::v1;
+use headland_proto::{model::Resources, v1};
 
 /// The host name that every test distribution answers to.
 pub(crate) const HOST: &str = "cdn.test";
@@ -140,14 +140,18 @@ impl Edge {
 
     /// Puts another configuration in force.
     pub(crate) fn update(&self, config: v1::DistributionConfig) {
+        self.update_with(config, &Resources::default());
+    }
+
+    /// The same, with what it refers to.
+    pub(crate) fn update_with(&self, config: v1::DistributionConfig, resources: &Resources) {
         let desired = v1::DesiredDistribution {
             id: "EABCDEFGHIJKLM".into(),
             domain_name: "dabcdefghijklm.cdn.localhost".into(),
             revision: 1,
             config: Some(config),
         };
-        let distribution = Distribution::compile(&desired, &headland_proto::model::Resources::default())
-            .expect("valid distribution");
+        let distribution = Distribution::compile(&desired, resources).expect("valid distribution");
         self.shared.routing.publish(Table::new([Arc::new(distribution)]));
     }
 
