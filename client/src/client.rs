@@ -12,7 +12,9 @@ use headland_proto::{
     v1::{
         self, cache_policy_service_client::CachePolicyServiceClient,
         distribution_service_client::DistributionServiceClient, edge_service_client::EdgeServiceClient,
+        key_group_service_client::KeyGroupServiceClient,
         origin_request_policy_service_client::OriginRequestPolicyServiceClient,
+        public_key_service_client::PublicKeyServiceClient,
     },
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
@@ -64,6 +66,8 @@ pub struct Client {
     distributions: DistributionServiceClient<Channel>,
     cache_policies: CachePolicyServiceClient<Channel>,
     origin_request_policies: OriginRequestPolicyServiceClient<Channel>,
+    public_keys: PublicKeyServiceClient<Channel>,
+    key_groups: KeyGroupServiceClient<Channel>,
     edges: EdgeServiceClient<Channel>,
     endpoint: String,
     call_timeout: Duration,
@@ -81,6 +85,8 @@ impl Client {
             distributions: bounded!(DistributionServiceClient::new(channel.clone())),
             cache_policies: bounded!(CachePolicyServiceClient::new(channel.clone())),
             origin_request_policies: bounded!(OriginRequestPolicyServiceClient::new(channel.clone())),
+            public_keys: bounded!(PublicKeyServiceClient::new(channel.clone())),
+            key_groups: bounded!(KeyGroupServiceClient::new(channel.clone())),
             edges: bounded!(EdgeServiceClient::new(channel)),
             endpoint: endpoint.to_owned(),
             call_timeout: options.call_timeout,

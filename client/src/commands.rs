@@ -6,6 +6,7 @@ mod dev;
 mod distribution;
 mod edge;
 mod explain;
+mod key;
 mod lint;
 mod policy;
 mod source;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Distribution(distribution::Args),
     CachePolicy(policy::CachePolicyArgs),
     OriginRequestPolicy(policy::OriginRequestPolicyArgs),
+    PublicKey(key::PublicKeyArgs),
+    KeyGroup(key::KeyGroupArgs),
     Edge(edge::Args),
     Explain(explain::Args),
     Lint(lint::Args),
@@ -50,6 +53,10 @@ impl Command {
             Self::OriginRequestPolicy(args) => {
                 context.block_on(async |session| policy::run_origin_request_policy(args, session).await)
             }
+            Self::PublicKey(args) => {
+                context.block_on(async |session| key::run_public_key(args, session).await)
+            }
+            Self::KeyGroup(args) => context.block_on(async |session| key::run_key_group(args, session).await),
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
             Self::Lint(args) => context.block_on(async |session| lint::run(&args, session).await),

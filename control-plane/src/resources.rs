@@ -10,8 +10,7 @@ use std::{sync::Arc, time::SystemTime};
 use headland_proto::{
     id::ResourceId,
     model::{
-        self, Violations, managed,
-        key_group,
+        self, Violations, key_group, managed,
         resources::{Kind, name, used_by, used_by_resource},
     },
     revision::Revision,
@@ -324,7 +323,8 @@ impl Resources {
         let mut used = Used::default();
         for (kind, id) in used_by(config) {
             for _ in 0..ATTEMPTS_MAX {
-                let Some((id, config, revision)) = self.read_used(kind, id, &mut used.resources).await? else {
+                let Some((id, config, revision)) = self.read_used(kind, id, &mut used.resources).await?
+                else {
                     break;
                 };
                 let mut is_whole = true;
@@ -496,8 +496,7 @@ fn check_immutable(before: Option<&v1::ResourceConfig>, config: &v1::ResourceCon
     let mut found = Violations::default();
     // Compared as keys: the same one may be written with other line ends.
     if matches!(config.kind, Some(Wire::PublicKey(_))) && before.and_then(key) != key(config) {
-        let description =
-            "cannot be changed; create another public key, and put it into the key groups beside this one, or in its place";
+        let description = "cannot be changed; create another public key, and put it into the key groups beside this one, or in its place";
         found.add("config.public_key_pem", description);
     }
     found.into_result(()).map_err(Error::Invalid)

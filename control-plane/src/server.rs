@@ -9,8 +9,7 @@ use headland_proto::{
         distribution_service_server::DistributionServiceServer, edge_service_server::EdgeServiceServer,
         key_group_service_server::KeyGroupServiceServer,
         origin_request_policy_service_server::OriginRequestPolicyServiceServer,
-        public_key_service_server::PublicKeyServiceServer,
-        sync_service_server::SyncServiceServer,
+        public_key_service_server::PublicKeyServiceServer, sync_service_server::SyncServiceServer,
     },
 };
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::MessageFormatter;
 
 use super::{
-    CachePolicySpec, DistributionDocument, DistributionSpec, OriginRequestPolicySpec, PolicyDocument,
+    CachePolicySpec, DistributionDocument, DistributionSpec, KeyGroupSpec, OriginRequestPolicySpec,
+    PolicyDocument, PublicKeySpec,
     locate::{Node, Place},
 };
 use crate::error::{Error, ErrorKind, Violation};
@@ -37,6 +38,22 @@ impl Spec for CachePolicySpec {
 }
 
 impl Spec for OriginRequestPolicySpec {
+    type Document = PolicyDocument<Self>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
+impl Spec for PublicKeySpec {
+    type Document = PolicyDocument<Self>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
+impl Spec for KeyGroupSpec {
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {

@@ -38,7 +38,8 @@ pub(crate) fn end(resource: &ResourceId, user: &User) -> Write {
 /// From what somebody referred to, to what it refers to.
 pub(crate) fn change(before: &[ResourceId], used: &Used, user: &User) -> Vec<Write> {
     let after = || used.versions.iter().map(|(_, resource, _)| resource);
-    let begun = after().filter(|resource| !before.contains(resource)).flat_map(|resource| begin(resource, user));
+    let begun =
+        after().filter(|resource| !before.contains(resource)).flat_map(|resource| begin(resource, user));
     let ended = before.iter().filter(|resource| after().all(|still| still != *resource));
     begun.chain(ended.map(|resource| end(resource, user))).collect()
 }

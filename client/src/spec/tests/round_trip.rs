@@ -109,10 +109,10 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
         ViewerProtocolPolicy::RedirectToHttps,
     ]));
     let methods = || vec("[A-Z]{3,7}", 0..3);
-    let policies = (option::of(policy()), text(), text());
+    let policies = (option::of(policy()), text(), text(), vec(text(), 0..3));
     (text(), text(), viewer, methods(), methods(), policies, any::<bool>()).prop_map(
         |(path_pattern, target, viewer, allowed_methods, cached_methods, policies, compress)| {
-            let (cache_policy, cache_policy_id, origin_request_policy_id) = policies;
+            let (cache_policy, cache_policy_id, origin_request_policy_id, trusted_key_group_ids) = policies;
             CacheBehaviorSpec {
                 path_pattern,
                 target_origin_id: target,
@@ -123,6 +123,7 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
                 cache_policy,
                 origin_request_policy_id,
                 compress,
+                trusted_key_group_ids,
             }
         },
     )
