@@ -9,6 +9,7 @@ mod explain;
 mod key;
 mod lint;
 mod policy;
+mod sign;
 mod source;
 mod version;
 
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     KeyGroup(key::KeyGroupArgs),
     Edge(edge::Args),
     Explain(explain::Args),
+    Sign(sign::Args),
     Lint(lint::Args),
     Version(version::Args),
     Completions(completions::Args),
@@ -59,6 +61,7 @@ impl Command {
             Self::KeyGroup(args) => context.block_on(async |session| key::run_key_group(args, session).await),
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
+            Self::Sign(args) => sign::run(&args, context),
             Self::Lint(args) => context.block_on(async |session| lint::run(&args, session).await),
             Self::Version(args) => version::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
