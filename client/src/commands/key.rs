@@ -29,8 +29,6 @@ pub(crate) struct KeyGroupArgs {
 
 const CREATE_KEY_EXAMPLES: &str = "\
 Examples:
-  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out private.pem
-  openssl pkey -in private.pem -pubout -out public.pem
   headland public-key create --name web-2026 --pem public.pem
   headland public-key create -f key.yaml";
 
@@ -39,16 +37,44 @@ Examples:
   headland key-group create --name web --key 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11
   headland key-group create -f group.yaml -o json";
 
-const UPDATE_EXAMPLES: &str = "\
+const GET_KEY_EXAMPLES: &str = "\
 Examples:
-  headland key-group get 7d2c9e9a-58b3-4a43-8f5b-8b6f3c1d2e4f -o yaml > group.yaml
+  headland public-key get 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 -o yaml | tee key.yaml";
+
+const LIST_KEYS_EXAMPLES: &str = "\
+Examples:
+  headland public-key list -o json";
+
+const UPDATE_KEY_EXAMPLES: &str = "\
+Examples:
+  headland public-key update 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 -f key.yaml";
+
+const DELETE_KEY_EXAMPLES: &str = "\
+Examples:
+  headland public-key delete 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11";
+
+const GET_GROUP_EXAMPLES: &str = "\
+Examples:
+  headland key-group get 7d2c9e9a-58b3-4a43-8f5b-8b6f3c1d2e4f -o yaml | tee group.yaml";
+
+const LIST_GROUPS_EXAMPLES: &str = "\
+Examples:
+  headland key-group list";
+
+const UPDATE_GROUP_EXAMPLES: &str = "\
+Examples:
   headland key-group update 7d2c9e9a-58b3-4a43-8f5b-8b6f3c1d2e4f -f group.yaml";
+
+const DELETE_GROUP_EXAMPLES: &str = "\
+Examples:
+  headland key-group delete 7d2c9e9a-58b3-4a43-8f5b-8b6f3c1d2e4f";
 
 #[derive(Debug, clap::Subcommand)]
 enum PublicKeyCommand {
     /// Create a public key from its PEM, or from a file that says it all
     ///
-    /// Its id is the Key-Pair-Id of what is signed with the private key, which stays with whoever signs.
+    /// Its id is the Key-Pair-Id of what is signed with the private key, which stays with whoever signs. `openssl genpkey -algorithm EC
+    /// -pkeyopt ec_paramgen_curve:P-256 -out private.pem` makes one, and `openssl pkey -in private.pem -pubout` prints its public key.
     #[command(after_help = CREATE_KEY_EXAMPLES)]
     Create {
         /// File that holds the key in PEM: RSA of 2048 bits, or ECDSA with the curve P-256; - is stdin
@@ -65,13 +91,16 @@ enum PublicKeyCommand {
         file: Option<PathBuf>,
     },
     /// Show one public key
+    #[command(after_help = GET_KEY_EXAMPLES)]
     Get {
         /// The key's id
         id: String,
     },
     /// List public keys in order of id
+    #[command(after_help = LIST_KEYS_EXAMPLES)]
     List,
     /// Replace name and comment of a public key by what a file says; the key itself cannot be changed
+    #[command(after_help = UPDATE_KEY_EXAMPLES)]
     Update {
         /// The key's id
         id: String,
@@ -83,6 +112,7 @@ enum PublicKeyCommand {
         etag: Option<String>,
     },
     /// Delete a public key that no key group has
+    #[command(after_help = DELETE_KEY_EXAMPLES)]
     Delete {
         /// The key's id
         id: String,
@@ -111,16 +141,18 @@ enum KeyGroupCommand {
         file: Option<PathBuf>,
     },
     /// Show one key group
+    #[command(after_help = GET_GROUP_EXAMPLES)]
     Get {
         /// The group's id
         id: String,
     },
     /// List key groups in order of id
+    #[command(after_help = LIST_GROUPS_EXAMPLES)]
     List,
     /// Replace a key group by what a file says
     ///
     /// Every distribution that trusts it obeys the new one: this is how keys are replaced.
-    #[command(after_help = UPDATE_EXAMPLES)]
+    #[command(after_help = UPDATE_GROUP_EXAMPLES)]
     Update {
         /// The group's id
         id: String,
@@ -132,6 +164,7 @@ enum KeyGroupCommand {
         etag: Option<String>,
     },
     /// Delete a key group that no distribution trusts
+    #[command(after_help = DELETE_GROUP_EXAMPLES)]
     Delete {
         /// The group's id
         id: String,

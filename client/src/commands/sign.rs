@@ -22,17 +22,13 @@ pub(crate) struct Args {
 
 const URL_EXAMPLES: &str = "\
 Examples:
-  headland sign url https://cdn.example.com/film.mp4 --private-key private.pem \\
-    --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 1h
-  headland sign url https://cdn.example.com/film.mp4 --private-key private.pem \\
-    --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 2026-12-24T18:00:00Z --ip 192.0.2.0/24";
+  headland sign url https://cdn.example.com/a.mp4 --private-key private.pem --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 1h
+  headland sign url https://cdn.example.com/a.mp4 --private-key private.pem --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 2099-12-24T18:00:00Z --ip 192.0.2.0/24";
 
 const COOKIES_EXAMPLES: &str = "\
 Examples:
-  headland sign cookies --resource 'https://cdn.example.com/course/*' --private-key private.pem \\
-    --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 12h
-  headland sign cookies https://cdn.example.com/film.mp4 --private-key private.pem \\
-    --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 1h -o json";
+  headland sign cookies --resource 'https://cdn.example.com/course/*' --private-key private.pem --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 12h
+  headland sign cookies https://cdn.example.com/a.mp4 --private-key private.pem --key-pair-id 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11 --expires 1h -o json";
 
 #[derive(Debug, clap::Subcommand)]
 enum SignCommand {
@@ -150,12 +146,13 @@ impl With {
 
     fn grant(&self) -> Result<Grant, Error> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let Some(expires) = &self.expires else {
-            return Err(Error::new(ErrorKind::Usage, "sign: --expires is missing"));
+        let refused = |reason: &str| {
+            Error::new(ErrorKind::Usage, format!("sign: --expires {reason}"))
+                .with_hint("say until when it is to be valid: --expires 1h, or a date that is to come")
         };
-        let until = expires.after(now);
+        let until = self.expires.as_ref().ok_or_else(|| refused("is missing"))?.after(now);
         if until <= now {
-            return Err(Error::new(ErrorKind::Usage, "sign: --expires is over already"));
+            return Err(refused("is over already"));
         }
         Ok(Grant {
             until,
