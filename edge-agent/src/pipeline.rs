@@ -1,11 +1,11 @@
 //! The life of a request: named stages in order, one function each. `routing`, `cache` and `origin` meet here and nowhere else.
 //!
 //! ```text
-//! serve ─► decide:  admit ─ host ─ behavior ─ method ─ key ─ look ──hit, or stale by leave──► respond
-//!             ▲ │                                       │ on disk only: load, and once more
-//!             └─│───────────────────────────────────────┘
-//!             │ refused                               │ miss, stale      │ not for the cache
-//!             ▼                                       ▼                  ▼
+//! serve ─► decide:  admit ─ host ─ behavior ─ method ─ signature ─ key ─ look ──hit, or stale by leave──► respond
+//!             ▲ │                                                   │ on disk only: load, and once more
+//!             └─│───────────────────────────────────────────────────┘
+//!             │ refused                                           │ miss, stale      │ not for the cache
+//!             ▼                                                   ▼                  ▼
 //!          error page     obtain: one fetch or validation, many waiters  pass: this viewer alone, and its effects
 //! ```
 //!

@@ -70,9 +70,9 @@ impl<'r> Values<'r> {
     /// Of several cookies of one name the first counts: browsers send the one with the longest path first (RFC 6265 section 5.4).
     fn of_cookies(headers: &'r HeaderMap) -> Self {
         let mut values = Self::default();
-        for pair in cookie_pairs(headers) {
-            let name_and_value = pair.split_once('=');
-            let Some((name, value)) = name_and_value else { continue };
+        let all = headers.get_all(header::COOKIE).iter().flat_map(pairs);
+        for pair in all.filter_map(|pair| std::str::from_utf8(pair).ok()) {
+            let Some((name, value)) = pair.split_once('=') else { continue };
             let known = name.strip_prefix(COOKIE_PREFIX);
             let Some(at) = known.and_then(|name| NAMES.iter().position(|known| *known == name)) else {
                 continue;
@@ -118,22 +118,20 @@ pub(crate) fn without_parameters(query: Option<&str>) -> Option<Cow<'_, str>> {
 
 /// Headers without the cookies that are for the edge; `None` if there are none of them.
 pub(crate) fn without_cookies(headers: &HeaderMap) -> Option<HeaderMap> {
-    let is_ours = |pair: &&str| {
-        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
-        name.strip_prefix(COOKIE_PREFIX).is_some_and(|name| NAMES.contains(&name))
+    let is_ours = |pair: &&[u8]| {
+        let name = pair.split(|b| *b == b'=').next().unwrap_or_default();
+        let known = name.strip_prefix(COOKIE_PREFIX.as_bytes());
+        known.is_some_and(|name| NAMES.iter().any(|known| known.as_bytes() == name))
     };
-    if !cookie_pairs(headers).any(|pair| is_ours(&pair)) {
+    let lines = headers.get_all(header::COOKIE);
+    if !lines.iter().any(|line| pairs(line).any(|pair| is_ours(&pair))) {
         return None;
     }
     let mut without = headers.clone();
     without.remove(header::COOKIE);
-    for line in headers.get_all(header::COOKIE) {
-        let Ok(text) = line.to_str() else {
-            without.append(header::COOKIE, line.clone());
-            continue;
-        };
-        let kept: Vec<&str> = text.split(';').map(str::trim).filter(|pair| !is_ours(pair)).collect();
-        if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
+    for line in lines {
+        let kept: Vec<&[u8]> = pairs(line).filter(|pair| !is_ours(pair)).collect();
+        if let Ok(value) = HeaderValue::from_bytes(&kept.join(&b"; "[..]))
             && !kept.is_empty()
         {
             without.append(header::COOKIE, value);
@@ -142,9 +140,9 @@ pub(crate) fn without_cookies(headers: &HeaderMap) -> Option<HeaderMap> {
     Some(without)
 }
 
-fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(';')).map(str::trim)
+/// The cookies of one line, whatever bytes others than ours may have.
+fn pairs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes().split(|b| *b == b';').map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]
@@ -221,5 +219,11 @@ mod tests {
         let lines: Vec<_> = without.get_all(header::COOKIE).iter().collect();
         assert_eq!(lines, ["a=1; b=2", "CloudFront-Other=1"]);
         assert_eq!(without_cookies(&without), None);
+
+        let mut odd = HeaderMap::new();
+        let line = b"a=\xe9; CloudFront-Policy=p;CloudFront-Signature=s; CloudFront-Key-Pair-Id=k";
+        odd.insert(header::COOKIE, HeaderValue::from_bytes(line).expect("value"));
+        assert!(Presented::of(None, &odd).is_ok(), "what is not text is none of ours");
+        assert_eq!(without_cookies(&odd).expect("some")[header::COOKIE].as_bytes(), b"a=\xe9");
     }
 }
