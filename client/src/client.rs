@@ -12,7 +12,9 @@ use headland_proto::{
     v1::{
         self, cache_policy_service_client::CachePolicyServiceClient,
         distribution_service_client::DistributionServiceClient, edge_service_client::EdgeServiceClient,
+        key_group_service_client::KeyGroupServiceClient,
         origin_request_policy_service_client::OriginRequestPolicyServiceClient,
+        public_key_service_client::PublicKeyServiceClient,
         response_headers_policy_service_client::ResponseHeadersPolicyServiceClient,
     },
 };
@@ -66,6 +68,8 @@ pub struct Client {
     cache_policies: CachePolicyServiceClient<Channel>,
     origin_request_policies: OriginRequestPolicyServiceClient<Channel>,
     response_headers_policies: ResponseHeadersPolicyServiceClient<Channel>,
+    public_keys: PublicKeyServiceClient<Channel>,
+    key_groups: KeyGroupServiceClient<Channel>,
     edges: EdgeServiceClient<Channel>,
     endpoint: String,
     call_timeout: Duration,
@@ -84,6 +88,8 @@ impl Client {
             cache_policies: bounded!(CachePolicyServiceClient::new(channel.clone())),
             origin_request_policies: bounded!(OriginRequestPolicyServiceClient::new(channel.clone())),
             response_headers_policies: bounded!(ResponseHeadersPolicyServiceClient::new(channel.clone())),
+            public_keys: bounded!(PublicKeyServiceClient::new(channel.clone())),
+            key_groups: bounded!(KeyGroupServiceClient::new(channel.clone())),
             edges: bounded!(EdgeServiceClient::new(channel)),
             endpoint: endpoint.to_owned(),
             call_timeout: options.call_timeout,

@@ -6,8 +6,10 @@ mod dev;
 mod distribution;
 mod edge;
 mod explain;
+mod key;
 mod lint;
 mod policy;
+mod sign;
 mod source;
 mod version;
 
@@ -30,8 +32,11 @@ pub(crate) enum Command {
     CachePolicy(policy::CachePolicyArgs),
     OriginRequestPolicy(policy::OriginRequestPolicyArgs),
     ResponseHeadersPolicy(policy::ResponseHeadersPolicyArgs),
+    PublicKey(key::PublicKeyArgs),
+    KeyGroup(key::KeyGroupArgs),
     Edge(edge::Args),
     Explain(explain::Args),
+    Sign(sign::Args),
     Lint(lint::Args),
     Version(version::Args),
     Completions(completions::Args),
@@ -54,8 +59,13 @@ impl Command {
             Self::ResponseHeadersPolicy(args) => {
                 context.block_on(async |session| policy::run_response_headers_policy(args, session).await)
             }
+            Self::PublicKey(args) => {
+                context.block_on(async |session| key::run_public_key(args, session).await)
+            }
+            Self::KeyGroup(args) => context.block_on(async |session| key::run_key_group(args, session).await),
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
+            Self::Sign(args) => sign::run(&args, context),
             Self::Lint(args) => context.block_on(async |session| lint::run(&args, session).await),
             Self::Version(args) => version::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),

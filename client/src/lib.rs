@@ -16,6 +16,7 @@
 
 pub mod client;
 pub mod error;
+pub mod sign;
 pub mod spec;
 
 /// The checked model, by which control plane and edges understand what is sent; here to look at a config before it is.

@@ -7,6 +7,7 @@ mod behavior;
 mod document;
 mod duration;
 mod explanation;
+mod key;
 mod locate;
 mod origin;
 mod parse;
@@ -28,6 +29,7 @@ pub use self::{
         ExplainedViewer, ExplainingEdge, ExplanationDocument, FreshnessSum, KeyPart, Seconds, StaleWindows,
         StoredVariant, VaryField,
     },
+    key::{KeyGroupSpec, PublicKeySpec},
     origin::{
         CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginShieldSpec, OriginSpec,
         ProtocolPolicy, S3OriginSpec, Signing,

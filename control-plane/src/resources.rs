@@ -1,4 +1,5 @@
-//! What distributions refer to: creating, reading, changing and deleting policies, so that none is deleted while a distribution uses it.
+//! What distributions refer to: creating, reading, changing and deleting policies, keys and key groups, so that none is deleted while
+//! a distribution, or another of them, uses it.
 //!
 //! Whoever refers to a resource writes down that it does, and touches the resource's `used` key, in the commit that stores the
 //! reference; that commit also holds the resource to the version that was checked. Whoever deletes a resource has looked for uses, and
@@ -9,11 +10,11 @@ use std::{sync::Arc, time::SystemTime};
 use headland_proto::{
     id::ResourceId,
     model::{
-        self, Violations, managed,
-        resources::{Kind, name, used_by},
+        self, Violations, key_group, managed,
+        resources::{Kind, name, used_by, used_by_resource},
     },
     revision::Revision,
-    v1::{self, NameClaim, ResourceRecord, Use},
+    v1::{self, NameClaim, ResourceRecord, Use, resource_config::Kind as Wire},
 };
 use uuid::Uuid;
 
@@ -23,9 +24,11 @@ use crate::{
     store::{
         Committed, Entry, Precondition, Store, StoreError, Write,
         bounded::BoundedStore,
-        keys::{CorruptValue, Key, Record, resources_of, uses_of},
+        keys::{CorruptValue, Key, Record, User, resources_of, uses_of},
     },
 };
+
+pub(crate) mod uses;
 
 /// Tries of one operation while others change the same keys.
 const ATTEMPTS_MAX: usize = 5;
@@ -64,14 +67,14 @@ pub(crate) enum Error {
         /// The resource.
         id: ResourceId,
     },
-    /// Distributions refer to it.
+    /// Distributions, or other resources, refer to it.
     #[error("delete {kind} {id}: {} uses it", users.join(", "))]
     InUse {
         /// Its kind.
         kind: Kind,
         /// The resource.
         id: ResourceId,
-        /// Some of the distributions.
+        /// Ids of some of them.
         users: Vec<String>,
     },
     /// It comes with the program.
@@ -111,12 +114,12 @@ pub(crate) struct Listed {
     pub(crate) next_page_token: Option<String>,
 }
 
-/// What a distribution refers to, as it was checked.
+/// What a distribution or a resource refers to, as it was checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Used {
-    /// To check the distribution with. What does not exist is not in it.
+    /// To check it with, with what they themselves refer to. What does not exist is not in it.
     pub(crate) resources: model::Resources,
-    /// What was created of it, and its version.
+    /// What was created of what it refers to itself, and its version.
     pub(crate) versions: Vec<(Kind, ResourceId, Revision)>,
 }
 
@@ -143,8 +146,9 @@ impl Resources {
         config: &v1::ResourceConfig,
         now: SystemTime,
     ) -> Result<Stored, Error> {
-        check_config(config, Violations::default())?;
         for _ in 0..ATTEMPTS_MAX {
+            let used = self.used_by_resource(config).await?;
+            check_config(config, &used, Violations::default())?;
             let id = ResourceId::from_random(Uuid::new_v4());
             let record = ResourceRecord {
                 id: id.to_string(),
@@ -153,8 +157,10 @@ impl Resources {
                 config: Some(config.clone()),
             };
             let (key, claim) = (Key::Resource(kind, id.clone()).to_string(), Claim::of(kind, config, &id));
-            let preconditions = vec![Precondition::Absent { key: key.clone() }, claim.is_free()];
-            let writes = vec![Write::Put { key, value: record.to_value() }, claim.put()];
+            let mut preconditions = vec![Precondition::Absent { key: key.clone() }, claim.is_free()];
+            let mut writes = vec![Write::Put { key, value: record.to_value() }, claim.put()];
+            preconditions.extend(uses::hold(&used));
+            writes.extend(uses::change(&[], &used, &User::Resource(id.clone())));
             match self.commit(kind, &id, &record, preconditions, writes).await? {
                 Some(revision) => return Ok(Stored { record, revision: Some(revision) }),
                 None => self.refuse_taken(kind, name(config), None).await?,
@@ -225,11 +231,13 @@ impl Resources {
         now: SystemTime,
     ) -> Result<Stored, Error> {
         refuse_managed(kind, id)?;
-        let mut found = Violations::default();
-        let expected = Etag::check(etag, &mut found);
-        check_config(config, found)?;
         for _ in 0..ATTEMPTS_MAX {
+            let used = self.used_by_resource(config).await?;
+            let mut found = Violations::default();
+            let expected = Etag::check(etag, &mut found);
+            check_config(config, &used, found)?;
             let (id, before, modified) = self.get_unchanged(kind, id, expected).await?;
+            check_immutable(before.config.as_ref(), config)?;
             let record = ResourceRecord {
                 update_time: Some(now.into()),
                 config: Some(config.clone()),
@@ -238,6 +246,9 @@ impl Resources {
             let key = Key::Resource(kind, id.clone()).to_string();
             let mut preconditions = vec![Precondition::ModifiedAt { key: key.clone(), revision: modified }];
             let mut writes = vec![Write::Put { key, value: record.to_value() }];
+            let used_before = uses::of_resource(before.config.as_ref());
+            preconditions.extend(uses::hold(&used));
+            writes.extend(uses::change(&used_before, &used, &User::Resource(id.clone())));
             let old_name = before.config.as_ref().map_or("", name);
             if old_name != name(config) {
                 let claim = Claim::of(kind, config, &id);
@@ -253,7 +264,7 @@ impl Resources {
         Err(Error::Contention)
     }
 
-    /// Deletes a resource that no distribution uses and that nobody changed since `etag` was given out.
+    /// Deletes a resource that nobody uses and that nobody changed since `etag` was given out.
     ///
     /// # Errors
     /// See [`Error`].
@@ -269,8 +280,11 @@ impl Resources {
             let touched = self.store.get(&used).await?.map(|entry| entry.modified);
             let users = self.store.list(&uses_of(&id), None, Some(USERS_NAMED_MAX)).await?;
             if !users.entries.is_empty() {
-                let user =
-                    |entry: &Entry| Use::from_value(&entry.key, &entry.value).map(|u| u.distribution_id);
+                let user = |entry: &Entry| {
+                    let user = Use::from_value(&entry.key, &entry.value)?;
+                    let ids = [user.distribution_id, user.resource_id];
+                    Ok::<_, CorruptValue>(ids.into_iter().find(|id| !id.is_empty()).unwrap_or_default())
+                };
                 let users = users.entries.iter().map(user).collect::<Result<_, _>>()?;
                 return Err(Error::InUse { kind, id, users });
             }
@@ -283,7 +297,9 @@ impl Resources {
                 vec![Precondition::ModifiedAt { key: key.clone(), revision: modified }, untouched];
             let name = before.config.as_ref().map_or("", name);
             let writes = [key, used, Key::name(kind, name).to_string()];
-            let writes = writes.map(|key| Write::Delete { key }).to_vec();
+            let mut writes = writes.map(|key| Write::Delete { key }).to_vec();
+            let used = uses::of_resource(before.config.as_ref());
+            writes.extend(used.iter().map(|resource| uses::end(resource, &User::Resource(id.clone()))));
             match self.store.commit(preconditions, writes).await {
                 Ok(Committed::Applied(_)) => return Ok(()),
                 Ok(Committed::Refused) => {}
@@ -306,20 +322,54 @@ impl Resources {
     pub(crate) async fn used_by(&self, config: &v1::DistributionConfig) -> Result<Used, Error> {
         let mut used = Used::default();
         for (kind, id) in used_by(config) {
-            let Ok(id) = id.parse::<ResourceId>() else { continue };
-            if managed::find(id.as_str()).is_some() {
-                continue;
+            for _ in 0..ATTEMPTS_MAX {
+                let Some((id, config, revision)) = self.read_used(kind, id, &mut used.resources).await?
+                else {
+                    break;
+                };
+                let mut is_whole = true;
+                for (kind, id) in used_by_resource(&config) {
+                    is_whole &= self.read_used(kind, id, &mut used.resources).await?.is_some();
+                }
+                // What is stored refers to nothing that is not there, so it has been changed meanwhile.
+                if is_whole {
+                    used.versions.push((kind, id, revision));
+                    break;
+                }
             }
-            let Some(Stored { record, revision: Some(revision) }) = self.read(kind, &id).await? else {
-                continue;
-            };
-            let checked = model::Resource::try_from(&record.config.unwrap_or_default());
-            if let Ok(resource) = checked {
-                used.resources.insert(id.clone(), resource);
+        }
+        Ok(used)
+    }
+
+    /// What a resource refers to, as it is now.
+    async fn used_by_resource(&self, config: &v1::ResourceConfig) -> Result<Used, Error> {
+        let mut used = Used::default();
+        for (kind, id) in used_by_resource(config) {
+            if let Some((id, _, revision)) = self.read_used(kind, id, &mut used.resources).await? {
                 used.versions.push((kind, id, revision));
             }
         }
         Ok(used)
+    }
+
+    /// Puts something that is referred to among the resources, if it was created and can be used.
+    async fn read_used(
+        &self,
+        kind: Kind,
+        id: &str,
+        resources: &mut model::Resources,
+    ) -> Result<Option<(ResourceId, v1::ResourceConfig, Revision)>, Error> {
+        let Ok(id) = id.parse::<ResourceId>() else { return Ok(None) };
+        if managed::find(id.as_str()).is_some() {
+            return Ok(None);
+        }
+        let Some(Stored { record, revision: Some(revision) }) = self.read(kind, &id).await? else {
+            return Ok(None);
+        };
+        let config = record.config.unwrap_or_default();
+        let Ok(resource) = model::Resource::try_from(&config) else { return Ok(None) };
+        resources.insert(id.clone(), resource);
+        Ok(Some((id, config, revision)))
     }
 
     async fn read(&self, kind: Kind, id: &ResourceId) -> Result<Option<Stored>, Error> {
@@ -420,7 +470,7 @@ fn refuse_managed(kind: Kind, id: &str) -> Result<(), Error> {
 }
 
 /// Fails with what was found before and what is wrong with a config. Its fields are named as they stand in the request.
-fn check_config(config: &v1::ResourceConfig, mut found: Violations) -> Result<(), Error> {
+fn check_config(config: &v1::ResourceConfig, used: &Used, mut found: Violations) -> Result<(), Error> {
     let managed_name = Kind::of(config)
         .and_then(|kind| managed::of_kind(kind).find(|managed| name(&managed.config) == name(config)));
     if managed_name.is_some() {
@@ -428,6 +478,26 @@ fn check_config(config: &v1::ResourceConfig, mut found: Violations) -> Result<()
     }
     if let Err(in_config) = model::Resource::try_from(config) {
         in_config.prefixed("config", &mut found);
+    }
+    if let Some(Wire::KeyGroup(group)) = &config.kind {
+        for (i, description) in key_group::unknown_keys(group, &used.resources) {
+            found.add(format!("config.public_key_ids[{i}]"), description);
+        }
+    }
+    found.into_result(()).map_err(Error::Invalid)
+}
+
+/// Fails if something would be changed that cannot be.
+fn check_immutable(before: Option<&v1::ResourceConfig>, config: &v1::ResourceConfig) -> Result<(), Error> {
+    let key = |config: &v1::ResourceConfig| match model::Resource::try_from(config) {
+        Ok(model::Resource::PublicKey(key)) => Some(key),
+        _ => None,
+    };
+    let mut found = Violations::default();
+    // Compared as keys: the same one may be written with other line ends.
+    if matches!(config.kind, Some(Wire::PublicKey(_))) && before.and_then(key) != key(config) {
+        let description = "cannot be changed; create another public key, and put it into the key groups beside this one, or in its place";
+        found.add("config.public_key_pem", description);
     }
     found.into_result(()).map_err(Error::Invalid)
 }

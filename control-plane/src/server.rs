@@ -7,7 +7,9 @@ use headland_proto::{
     v1::{
         FILE_DESCRIPTOR_SET, cache_policy_service_server::CachePolicyServiceServer,
         distribution_service_server::DistributionServiceServer, edge_service_server::EdgeServiceServer,
+        key_group_service_server::KeyGroupServiceServer,
         origin_request_policy_service_server::OriginRequestPolicyServiceServer,
+        public_key_service_server::PublicKeyServiceServer,
         response_headers_policy_service_server::ResponseHeadersPolicyServiceServer,
         sync_service_server::SyncServiceServer,
     },
@@ -23,7 +25,10 @@ use crate::{
     api::{
         distributions::DistributionApi,
         edges::EdgeApi,
-        policies::{CachePolicyApi, OriginRequestPolicyApi, PolicyApi, ResponseHeadersPolicyApi},
+        policies::{
+            CachePolicyApi, KeyGroupApi, OriginRequestPolicyApi, PolicyApi, PublicKeyApi,
+            ResponseHeadersPolicyApi,
+        },
         sync::SyncApi,
     },
     distributions::Distributions,
@@ -177,7 +182,9 @@ fn api_router(distributions: DistributionApi, policies: PolicyApi, edges: EdgeAp
     let origin_request_policies =
         bounded!(OriginRequestPolicyServiceServer::new(OriginRequestPolicyApi(policies.clone())));
     let response_headers_policies =
-        bounded!(ResponseHeadersPolicyServiceServer::new(ResponseHeadersPolicyApi(policies)));
+        bounded!(ResponseHeadersPolicyServiceServer::new(ResponseHeadersPolicyApi(policies.clone())));
+    let public_keys = bounded!(PublicKeyServiceServer::new(PublicKeyApi(policies.clone())));
+    let key_groups = bounded!(KeyGroupServiceServer::new(KeyGroupApi(policies)));
     Ok(server()
         .timeout(API_TIMEOUT)
         .concurrency_limit_per_connection(API_CALLS_MAX)
@@ -186,6 +193,8 @@ fn api_router(distributions: DistributionApi, policies: PolicyApi, edges: EdgeAp
         .add_service(cache_policies)
         .add_service(origin_request_policies)
         .add_service(response_headers_policies)
+        .add_service(public_keys)
+        .add_service(key_groups)
         .add_service(edges)
         .add_service(reflection))
 }

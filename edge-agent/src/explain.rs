@@ -240,6 +240,7 @@ impl EdgeExplainer {
         Grounds {
             cache: &self.shared.cache,
             identity: &self.shared.identity,
+            verified: &self.shared.verified,
             now,
             counts_as_use: false,
             may_load: false,
@@ -363,6 +364,10 @@ fn explained_behavior(distribution: &Distribution, behavior: &Behavior, path: &s
             Semantics::Rfc9111 => "rfc9111",
         }
         .into(),
+        trusted_key_group_ids: behavior
+            .signing
+            .as_ref()
+            .map_or_else(Vec::new, |trusted| trusted.group_ids().to_vec()),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     },
     clock::Timestamp,
     end_to_end::X_FORWARDED_FOR,
+    signing,
     viewer::{
         accept_encoding, conditional,
         proxy_protocol::{self, Parsed},
@@ -136,6 +137,16 @@ pub fn accept_encoding(bytes: &[u8]) {
     assert_eq!(of(Coding::ALL.into_iter().collect(), &again), accepted, "a normal form that is not");
 }
 
+/// Signed requests: a query in the first line, a Cookie in the second, a custom policy in the third, a resource in the fourth. Nobody is
+/// trusted, and of what is for the edge nothing is left for origins.
+pub fn signing(bytes: &[u8]) {
+    let mut lines = bytes.split(|&b| b == b'\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (query, cookies, policy, resource) = (next(), next(), next(), next());
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    signing::survives(text(query), &headers(&header::COOKIE, cookies), policy, text(resource));
+}
+
 /// Dates: what is read from now is read again when it is printed.
 pub fn date(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -213,12 +224,13 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 9] = [
+    const TARGETS: [Target; 10] = [
         ("cache_control", cache_control),
         ("vary", vary),
         ("range", range),
         ("conditional", conditional),
         ("accept_encoding", accept_encoding),
+        ("signing", signing),
         ("date", date),
         ("stored_head", stored_head),
         ("proxy_header", proxy_header),
@@ -245,7 +257,7 @@ mod tests {
         }
 
         #[test]
-        fn likely_text_is_survived(text in "(max-age|no-cache|bytes|accept|gzip|br|q=0|,|=|-|\"|W/|\\*|;|[0-9]|[ \t\n]|GMT|Sun|:|\\\\|[a-z]){0,30}") {
+        fn likely_text_is_survived(text in "(Policy=|Signature=|CloudFront-|https://|max-age|no-cache|bytes|accept|gzip|br|q=0|,|=|-|\"|W/|\\*|;|[0-9]|[ \t\n]|GMT|Sun|:|\\\\|[a-z]){0,30}") {
             TARGETS.iter().for_each(|(_, run)| run(text.as_bytes()));
         }
     }

@@ -18,6 +18,7 @@ pub mod origin_problems;
 pub mod peers;
 pub mod pipeline;
 pub mod routing;
+pub mod signing;
 pub mod sync;
 pub mod viewer;
 

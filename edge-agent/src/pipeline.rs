@@ -1,11 +1,11 @@
 //! The life of a request: named stages in order, one function each. `routing`, `cache` and `origin` meet here and nowhere else.
 //!
 //! ```text
-//! serve ─► decide:  admit ─ host ─ country ─ behavior ─ method ─ scheme ─ key ─ look ──hit, or stale by leave──► respond
-//!             ▲ │                                       │ on disk only: load, and once more
-//!             └─│───────────────────────────────────────┘
-//!             │ refused                               │ miss, stale      │ not for the cache
-//!             ▼                                       ▼                  ▼
+//! serve ─► decide:  admit ─ host ─ country ─ behavior ─ method ─ signature ─ scheme ─ key ─ look ──hit, or stale by leave──► respond
+//!             ▲ │                                                                 │ on disk only: load, and once more
+//!             └─│─────────────────────────────────────────────────────────────────┘
+//!             │ refused                                                         │ miss, stale      │ not for the cache
+//!             ▼                                                                 ▼                  ▼
 //!          error page     obtain: one fetch or validation, many waiters  pass: this viewer alone, and its effects
 //! ```
 //!
@@ -75,6 +75,7 @@ use crate::{
     },
     peers::{FromPeer, Peers},
     routing::{Routing, compile::Behavior},
+    signing::Verified,
     viewer::{
         accept_encoding,
         body::ViewerBody,
@@ -114,6 +115,8 @@ pub struct Shared {
     pub identity: Identity,
     /// The other edges.
     pub peers: Arc<Peers>,
+    /// Signatures that have been verified.
+    pub(crate) verified: Verified,
     /// Who compresses bodies.
     compressors: Compressors,
     /// Where work goes that must not hold up viewers.
@@ -160,6 +163,7 @@ impl Shared {
             tls: origin_http::tls_config(),
             identity,
             peers: Arc::default(),
+            verified: Verified::default(),
             compressors: Compressors::new(workers, background.clone()),
             background,
             reception: Arc::default(),
@@ -191,6 +195,7 @@ pub struct Worker {
     origins: Origins,
     identity: Identity,
     peers: Arc<Peers>,
+    verified: Verified,
     compressors: Compressors,
     background: Handle,
     reception: Arc<Reception>,
@@ -222,6 +227,7 @@ impl Worker {
             origins: Origins::new(Arc::clone(&shared.tls), shared.credentials.clone()),
             identity: shared.identity.clone(),
             peers: Arc::clone(&shared.peers),
+            verified: shared.verified.clone(),
             compressors: shared.compressors.clone(),
             background: shared.background.clone(),
             reception: Arc::clone(&shared.reception),
@@ -322,7 +328,8 @@ impl Worker {
                 true => {
                     let (slot, found) = looked.split(&key);
                     let errand = place.errand(Way::Cache(slot));
-                    let asking = Asking::new(request, viewer, id, Busy::new(connection), debug.clone());
+                    let (behavior, busy) = (&errand.behavior, Busy::new(connection));
+                    let asking = Asking::new(request, behavior, viewer, id, busy, debug.clone());
                     if found.lacks_blocks(asking.request.method()) {
                         let worker = Rc::clone(self);
                         return Answer::later(async move { worker.complete(errand, found, asking).await });
@@ -333,7 +340,8 @@ impl Worker {
             Ok(Decision::For(place, Act::HitAndRevalidate(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, viewer, id, Busy::new(connection), debug.clone());
+                let (behavior, busy) = (&errand.behavior, Busy::new(connection));
+                let asking = Asking::new(request, behavior, viewer, id, busy, debug.clone());
                 let response = self.hit_for(&errand, &found, &asking);
                 self.revalidate_in_background(&errand, &found, &asking);
                 response
@@ -352,13 +360,13 @@ impl Worker {
             }
             Ok(Decision::For(place, Act::Past(past))) => {
                 let errand = place.errand(Way::Past(past));
-                let asking = Asking::new(request, viewer, id, Busy::new(connection), debug);
+                let asking = Asking::new(request, &errand.behavior, viewer, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, Found::default());
             }
             Ok(Decision::For(place, Act::Fetch(looked))) => {
                 let (slot, found) = looked.split(&key);
                 let errand = place.errand(Way::Cache(slot));
-                let asking = Asking::new(request, viewer, id, Busy::new(connection), debug);
+                let asking = Asking::new(request, &errand.behavior, viewer, id, Busy::new(connection), debug);
                 return self.begin(errand, asking, found);
             }
             Err(refusal) => {
@@ -379,7 +387,14 @@ impl Worker {
 
     /// What is considered here, now.
     fn grounds(&self, now: Timestamp) -> Grounds<'_> {
-        Grounds { cache: &self.cache, identity: &self.identity, now, counts_as_use: true, may_load: false }
+        Grounds {
+            cache: &self.cache,
+            identity: &self.identity,
+            verified: &self.verified,
+            now,
+            counts_as_use: true,
+            may_load: false,
+        }
     }
 
     /// Looks a request up.
@@ -499,6 +514,7 @@ impl Worker {
     ) -> Outgoing {
         let rules = &errand.behavior.rules;
         let cookies = key::forwarded_cookies(request.headers(), rules);
+        let scheme = viewer.scheme;
         let viewer = origin_request::Viewer {
             method: request.method(),
             version: request.version(),
@@ -520,7 +536,7 @@ impl Worker {
                 .flatten(),
             body: None,
             expects_continue: false,
-            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request, viewer.scheme)).flatten(),
+            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request, scheme)).flatten(),
         }
     }
 

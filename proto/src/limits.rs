@@ -89,6 +89,12 @@ pub const CORS_ORIGIN_CHARS_MAX: usize = 300;
 pub const CORS_MAX_AGE_MAX: Duration = Duration::from_secs(86_400);
 /// Size of an encoded policy.
 pub const RESOURCE_BYTES_MAX: usize = 64 << 10;
+/// Characters of a public key in PEM: several times what the longest allowed one has.
+pub const PUBLIC_KEY_PEM_CHARS_MAX: usize = 4096;
+/// Public keys of a key group. CloudFront: 5.
+pub const KEY_GROUP_KEYS: (usize, usize) = (1, 5);
+/// Key groups that a cache behavior trusts. CloudFront: 4.
+pub const TRUSTED_KEY_GROUPS_MAX: usize = 4;
 /// Longest TTL: 100 years, as CloudFront.
 pub const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 

@@ -1,4 +1,4 @@
-//! Policies: the calls of each kind, all of one shape.
+//! Policies, public keys and key groups: the calls of each kind, all of one shape.
 
 use headland_proto::v1;
 
@@ -9,8 +9,56 @@ use super::{
 };
 use crate::error::Error;
 
+/// Of `created` ones none are managed.
 macro_rules! policy_calls {
-    ($noun:literal, $nouns:literal, $field:ident, $Wire:ident, $Config:ident, $many:ident: $create:ident $Create:ident, $get:ident $Get:ident,
+    (@list managed $nouns:literal, $field:ident, $Wire:ident, $many:ident, $list:ident $List:ident) => {
+        #[doc = concat!("All ", $nouns, " of a type: the managed ones, then the others in order of id.")]
+        ///
+        /// # Errors
+        /// Failures of a call.
+        pub async fn $list(&self, wanted: v1::PolicyType) -> Result<Vec<v1::$Wire>, Error> {
+            let (mut all, mut position) = (Vec::new(), Position::default());
+            while !position.is_done() {
+                let request = v1::$List {
+                    page_size: PAGE_SIZE,
+                    page_token: position.token().to_owned(),
+                    r#type: wanted.into(),
+                };
+                let send = |request| {
+                    let mut stub = self.$field.clone();
+                    async move { stub.$list(request).await }
+                };
+                let page = self.call(concat!("list ", $nouns), Repeat::WhenTransient, request, send).await?;
+                position.advance(page.next_page_token)?;
+                all.extend(page.$many);
+            }
+            Ok(all)
+        }
+    };
+    (@list created $nouns:literal, $field:ident, $Wire:ident, $many:ident, $list:ident $List:ident) => {
+        #[doc = concat!("All ", $nouns, ", in order of id.")]
+        ///
+        /// # Errors
+        /// Failures of a call.
+        pub async fn $list(&self) -> Result<Vec<v1::$Wire>, Error> {
+            let (mut all, mut position) = (Vec::new(), Position::default());
+            while !position.is_done() {
+                let request = v1::$List { page_size: PAGE_SIZE, page_token: position.token().to_owned() };
+                let send = |request| {
+                    let mut stub = self.$field.clone();
+                    async move { stub.$list(request).await }
+                };
+                let page = self.call(concat!("list ", $nouns), Repeat::WhenTransient, request, send).await?;
+                position.advance(page.next_page_token)?;
+                all.extend(page.$many);
+            }
+            Ok(all)
+        }
+    };
+    (created $($rest:tt)*) => {
+        policy_calls!(@calls created $($rest)*);
+    };
+    (@calls $managed:ident $noun:literal, $nouns:literal, $field:ident, $Wire:ident, $Config:ident, $many:ident: $create:ident $Create:ident, $get:ident $Get:ident,
      $list:ident $List:ident, $update:ident $Update:ident, $delete:ident $Delete:ident) => {
         impl Client {
             #[doc = concat!("Creates a ", $noun, ".")]
@@ -28,7 +76,7 @@ macro_rules! policy_calls {
                 .await
             }
 
-            #[doc = concat!("One ", $noun, ", managed or created.")]
+            #[doc = concat!("One ", $noun, ".")]
             ///
             /// # Errors
             /// When there is none with this id; failures of the call.
@@ -42,28 +90,7 @@ macro_rules! policy_calls {
                 .await
             }
 
-            #[doc = concat!("All ", $nouns, " of a type: the managed ones, then the others in order of id.")]
-            ///
-            /// # Errors
-            /// Failures of a call.
-            pub async fn $list(&self, wanted: v1::PolicyType) -> Result<Vec<v1::$Wire>, Error> {
-                let (mut all, mut position) = (Vec::new(), Position::default());
-                while !position.is_done() {
-                    let request = v1::$List {
-                        page_size: PAGE_SIZE,
-                        page_token: position.token().to_owned(),
-                        r#type: wanted.into(),
-                    };
-                    let send = |request| {
-                        let mut stub = self.$field.clone();
-                        async move { stub.$list(request).await }
-                    };
-                    let page = self.call(concat!("list ", $nouns), Repeat::WhenTransient, request, send).await?;
-                    position.advance(page.next_page_token)?;
-                    all.extend(page.$many);
-                }
-                Ok(all)
-            }
+            policy_calls!(@list $managed $nouns, $field, $Wire, $many, $list $List);
 
             #[doc = concat!("Replaces the whole config of a ", $noun, ". `etag` is the one of the config that the change was made against.")]
             ///
@@ -80,7 +107,7 @@ macro_rules! policy_calls {
                 .await
             }
 
-            #[doc = concat!("Deletes a ", $noun, " that no distribution uses.")]
+            #[doc = concat!("Deletes a ", $noun, " that nobody uses.")]
             ///
             /// # Errors
             /// When it is used; a stale etag; a managed one; failures of the call, after which the outcome is unknown.
@@ -94,6 +121,9 @@ macro_rules! policy_calls {
                 .await
             }
         }
+    };
+    ($noun:literal, $($rest:tt)*) => {
+        policy_calls!(@calls managed $noun, $($rest)*);
     };
 }
 
@@ -122,4 +152,18 @@ policy_calls!(
     list_response_headers_policies ListResponseHeadersPoliciesRequest,
     update_response_headers_policy UpdateResponseHeadersPolicyRequest,
     delete_response_headers_policy DeleteResponseHeadersPolicyRequest
+);
+
+policy_calls!(
+    created "public key", "public keys", public_keys, PublicKey, PublicKeyConfig, public_keys:
+    create_public_key CreatePublicKeyRequest, get_public_key GetPublicKeyRequest,
+    list_public_keys ListPublicKeysRequest, update_public_key UpdatePublicKeyRequest,
+    delete_public_key DeletePublicKeyRequest
+);
+
+policy_calls!(
+    created "key group", "key groups", key_groups, KeyGroup, KeyGroupConfig, key_groups:
+    create_key_group CreateKeyGroupRequest, get_key_group GetKeyGroupRequest,
+    list_key_groups ListKeyGroupsRequest, update_key_group UpdateKeyGroupRequest,
+    delete_key_group DeleteKeyGroupRequest
 );

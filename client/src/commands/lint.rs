@@ -9,7 +9,7 @@ use headland::{
         DistributionConfig, Resource, Resources,
         lint::lint,
         managed,
-        resources::{Kind, used_by},
+        resources::{Kind, used_by, used_by_resource},
     },
     spec::{DistributionSpec, Source},
     v1,
@@ -98,8 +98,10 @@ pub(super) async fn warn(distribution: &v1::Distribution, session: &mut Session<
 async fn resources_of(config: &v1::DistributionConfig, client: &Client) -> Result<Resources, Error> {
     use v1::resource_config::Kind as Wire;
     let mut resources = Resources::default();
-    for (kind, id) in used_by(config).into_iter().filter(|(_, id)| managed::find(id).is_none()) {
-        let Ok(parsed) = id.parse() else { continue };
+    let used = used_by(config).into_iter().filter(|(_, id)| managed::find(id).is_none());
+    let mut used: Vec<(Kind, String)> = used.map(|(kind, id)| (kind, id.to_owned())).collect();
+    while let Some((kind, id)) = used.pop() {
+        let (id, Ok(parsed)) = (id.as_str(), id.parse()) else { continue };
         let wire = match kind {
             Kind::CachePolicy => client.get_cache_policy(id).await.map(|p| p.config.map(Wire::CachePolicy)),
             Kind::OriginRequestPolicy => {
@@ -109,13 +111,17 @@ async fn resources_of(config: &v1::DistributionConfig, client: &Client) -> Resul
                 let policy = client.get_response_headers_policy(id).await;
                 policy.map(|p| p.config.map(Wire::ResponseHeadersPolicy))
             }
+            Kind::PublicKey => client.get_public_key(id).await.map(|key| key.config.map(Wire::PublicKey)),
+            Kind::KeyGroup => client.get_key_group(id).await.map(|group| group.config.map(Wire::KeyGroup)),
         };
         let kind = match wire {
             Ok(kind) => kind,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if let Ok(resource) = Resource::try_from(&v1::ResourceConfig { kind }) {
+        let config = v1::ResourceConfig { kind };
+        used.extend(used_by_resource(&config).into_iter().map(|(kind, id)| (kind, id.to_owned())));
+        if let Ok(resource) = Resource::try_from(&config) {
             resources.insert(parsed, resource);
         }
     }

@@ -1,4 +1,5 @@
-//! `headland cache-policy`, `origin-request-policy` and `response-headers-policy`: what cache behaviors of many distributions share.
+//! `headland cache-policy`, `origin-request-policy` and `response-headers-policy`: what cache behaviors of many distributions share. What is
+//! done with them is also done with public keys and key groups (`key.rs`).
 
 use std::path::PathBuf;
 
@@ -6,8 +7,8 @@ use headland::{
     client::Client,
     error::{Error, ErrorKind},
     spec::{
-        CachePolicySpec, NotRepresentable, OriginRequestPolicySpec, PolicyDocument,
-        ResponseHeadersPolicySpec, Spec,
+        CachePolicySpec, KeyGroupSpec, NotRepresentable, OriginRequestPolicySpec, PolicyDocument,
+        PublicKeySpec, ResponseHeadersPolicySpec, Spec,
     },
     v1,
 };
@@ -61,7 +62,7 @@ Examples:
   headland cache-policy delete 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11";
 
 #[derive(Debug, clap::Subcommand)]
-enum PolicyCommand {
+pub(super) enum PolicyCommand {
     /// Create a policy from a file
     #[command(after_help = CREATE_EXAMPLES)]
     Create {
@@ -112,7 +113,7 @@ enum PolicyCommand {
 
 /// Which policies a list is about.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum PolicyType {
+pub(super) enum PolicyType {
     /// Those that come with the program.
     Managed,
     /// Those that were created.
@@ -120,8 +121,10 @@ enum PolicyType {
 }
 
 /// One kind of policy: its calls, and what is shown of it.
-trait Noun: Spec + Serialize + Sized {
+pub(super) trait Noun: Spec + Serialize + Sized {
     const NOUN: &'static str;
+    /// Whether some of it come with the program.
+    const HAS_MANAGED: bool;
 
     async fn create(&self, client: &Client) -> Result<PolicyDocument<Self>, Error>;
     async fn get(client: &Client, id: &str) -> Result<PolicyDocument<Self>, Error>;
@@ -132,10 +135,18 @@ trait Noun: Spec + Serialize + Sized {
     fn comment(&self) -> &str;
 }
 
+/// Of `created` ones none are managed.
 macro_rules! noun {
     ($Spec:ident, $noun:literal, $create:ident, $get:ident, $list:ident, $update:ident, $delete:ident) => {
+        noun!(@ true, async |client: &Client, wanted| client.$list(wanted).await, $Spec, $noun, $create, $get, $update, $delete);
+    };
+    (created $Spec:ident, $noun:literal, $create:ident, $get:ident, $list:ident, $update:ident, $delete:ident) => {
+        noun!(@ false, async |client: &Client, _| client.$list().await, $Spec, $noun, $create, $get, $update, $delete);
+    };
+    (@ $managed:literal, $list:expr, $Spec:ident, $noun:literal, $create:ident, $get:ident, $update:ident, $delete:ident) => {
         impl Noun for $Spec {
             const NOUN: &'static str = $noun;
+            const HAS_MANAGED: bool = $managed;
 
             async fn create(&self, client: &Client) -> Result<PolicyDocument<Self>, Error> {
                 Ok((&client.$create(self.into()).await?).try_into()?)
@@ -149,7 +160,8 @@ macro_rules! noun {
                 client: &Client,
                 wanted: v1::PolicyType,
             ) -> Result<Vec<PolicyDocument<Self>>, Error> {
-                let all = client.$list(wanted).await?;
+                let list = $list;
+                let all = list(client, wanted).await?;
                 let documents: Result<_, NotRepresentable> = all.iter().map(TryInto::try_into).collect();
                 Ok(documents?)
             }
@@ -206,6 +218,27 @@ noun!(
     delete_response_headers_policy
 );
 
+noun!(
+    created
+    PublicKeySpec,
+    "public key",
+    create_public_key,
+    get_public_key,
+    list_public_keys,
+    update_public_key,
+    delete_public_key
+);
+noun!(
+    created
+    KeyGroupSpec,
+    "key group",
+    create_key_group,
+    get_key_group,
+    list_key_groups,
+    update_key_group,
+    delete_key_group
+);
+
 pub(crate) async fn run_cache_policy(args: CachePolicyArgs, session: &mut Session<'_>) -> Result<(), Error> {
     run::<CachePolicySpec>(args.command, session).await
 }
@@ -224,14 +257,12 @@ pub(crate) async fn run_response_headers_policy(
     run::<ResponseHeadersPolicySpec>(args.command, session).await
 }
 
-async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'_>) -> Result<(), Error> {
+pub(super) async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'_>) -> Result<(), Error> {
     match command {
         PolicyCommand::Create { file } => {
             let file = source::read::<N>(&file)?;
             let created = file.spec().create(&session.client).await;
-            let created = created.map_err(|e| e.map_violations(|v| file.locate(v)))?;
-            session.output.say(&format!("created {} {}", N::NOUN, created.id));
-            print(&created, session)
+            say_created(&created.map_err(|e| e.map_violations(|v| file.locate(v)))?, session)
         }
         PolicyCommand::Get { id } => {
             let policy = N::get(&session.client, &id).await?;
@@ -245,10 +276,19 @@ async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'_>) -> Resu
             };
             let all = N::list(&session.client, wanted).await?;
             session.output.data(session.settings.output.0, &all, || {
-                let mut table = Table::of_things(&["ID", "NAME", "TYPE", "REVISION", "COMMENT"]);
+                let headings = ["ID", "NAME", "TYPE", "REVISION", "COMMENT"];
+                let is_shown = |heading: &&str| N::HAS_MANAGED || *heading != "TYPE";
+                let mut table = Table::of_things(&headings.into_iter().filter(is_shown).collect::<Vec<_>>());
                 for policy in &all {
                     let (config, of) = (&policy.config, type_of(policy));
-                    table.row(&[&policy.id, &config.name(), &of, &policy.revision, &config.comment()]);
+                    match N::HAS_MANAGED {
+                        true => {
+                            table.row(&[&policy.id, &config.name(), &of, &policy.revision, &config.comment()])
+                        }
+                        false => {
+                            table.row(&[&policy.id, &config.name(), &policy.revision, &config.comment()])
+                        }
+                    }
                 }
                 table
             })
@@ -281,8 +321,17 @@ async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'_>) -> Resu
     }
 }
 
+/// Says that there is a new one, and prints it.
+pub(super) fn say_created<N: Noun>(
+    created: &PolicyDocument<N>,
+    session: &mut Session<'_>,
+) -> Result<(), Error> {
+    session.output.say(&format!("created {} {}", N::NOUN, created.id));
+    print(created, session)
+}
+
 fn type_of<S>(policy: &PolicyDocument<S>) -> &'static str {
-    if policy.managed { "managed" } else { "custom" }
+    if policy.managed == Some(true) { "managed" } else { "custom" }
 }
 
 fn print<N: Noun>(policy: &PolicyDocument<N>, session: &mut Session<'_>) -> Result<(), Error> {
@@ -290,7 +339,9 @@ fn print<N: Noun>(policy: &PolicyDocument<N>, session: &mut Session<'_>) -> Resu
         let mut table = Table::of_fields();
         table.row(&[&"id", &policy.id]);
         table.row(&[&"name", &policy.config.name()]);
-        table.row(&[&"type", &type_of(policy)]);
+        if N::HAS_MANAGED {
+            table.row(&[&"type", &type_of(policy)]);
+        }
         table.row(&[&"etag", &policy.etag]);
         table.row(&[&"revision", &policy.revision]);
         table.row(&[&"create_time", &policy.create_time]);

@@ -38,6 +38,9 @@ pub struct CacheBehaviorSpec {
     /// Compression by the edge, in the codings that the cache policy enables.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compress: bool,
+    /// Ids of key groups, at most 4: only requests signed with a key of one of them are served. `trusted_key_groups` is understood, too.
+    #[serde(default, alias = "trusted_key_groups", skip_serializing_if = "Vec::is_empty")]
+    pub trusted_key_group_ids: Vec<String>,
 }
 
 /// Which schemes a viewer may use.

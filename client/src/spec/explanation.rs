@@ -122,6 +122,8 @@ pub struct ExplainedBehavior {
     pub target_origin_id: String,
     /// `cloudfront` or `rfc9111`.
     pub semantics: String,
+    /// Key groups with a key of which it must be signed; empty: it need not be.
+    pub trusted_key_group_ids: Vec<String>,
 }
 
 /// What makes two requests ask for the same object.

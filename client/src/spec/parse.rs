@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::MessageFormatter;
 
 use super::{
-    CachePolicySpec, DistributionDocument, DistributionSpec, OriginRequestPolicySpec, PolicyDocument,
-    ResponseHeadersPolicySpec,
+    CachePolicySpec, DistributionDocument, DistributionSpec, KeyGroupSpec, OriginRequestPolicySpec,
+    PolicyDocument, PublicKeySpec, ResponseHeadersPolicySpec,
     locate::{Node, Place},
 };
 use crate::error::{Error, ErrorKind, Violation};
@@ -46,6 +46,22 @@ impl Spec for OriginRequestPolicySpec {
 }
 
 impl Spec for ResponseHeadersPolicySpec {
+    type Document = PolicyDocument<Self>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
+impl Spec for PublicKeySpec {
+    type Document = PolicyDocument<Self>;
+
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
+    }
+}
+
+impl Spec for KeyGroupSpec {
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {

@@ -140,7 +140,7 @@ pub enum OriginHeaderMode {
     AllExcept,
 }
 
-/// A policy. Its `config` is what a spec file holds; the whole document is accepted as a spec file, too.
+/// A policy, a public key or a key group. Its `config` is what a spec file holds; the whole document is accepted as a spec file, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDocument<S> {
@@ -159,9 +159,9 @@ pub struct PolicyDocument<S> {
     /// RFC 3339.
     #[serde(default)]
     pub update_time: String,
-    /// Comes with the program and cannot be changed.
-    #[serde(default)]
-    pub managed: bool,
+    /// Comes with the program and cannot be changed. Nothing is said where there is nothing that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<bool>,
     /// What the operator asked for.
     pub config: S,
 }

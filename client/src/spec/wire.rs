@@ -3,6 +3,7 @@
 mod behavior;
 mod document;
 mod explanation;
+mod key;
 mod origin;
 mod policy;
 mod response_headers;

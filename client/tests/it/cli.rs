@@ -8,6 +8,7 @@ mod lists;
 mod local;
 mod policies;
 mod scripted_edge;
+mod signing;
 mod specs;
 mod tls;
 mod waiting;

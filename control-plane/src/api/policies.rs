@@ -1,4 +1,4 @@
-//! The operator's API over policies: one service for each kind, all of one shape.
+//! The operator's API over policies, public keys and key groups: one service for each kind, all of one shape.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -50,9 +50,12 @@ fn method(request: &'static str) -> &'static str {
     request.strip_suffix("Request").unwrap_or(request)
 }
 
-/// The service of one kind of policy. `$Wire` is also its message, `$Config` what the operator writes.
+/// The service of one kind. `$Wire` is also its message, `$Config` what the operator writes. Of `created` ones none are managed.
 macro_rules! policy_service {
-    ($Api:ident, $Wire:ident, $Config:ident, $module:ident, $Service:ident, $many:ident, $List:ident, $Listed:ident:
+    (created $($rest:tt)*) => {
+        policy_service!(@ [] [] $($rest)*);
+    };
+    (@ [$($managed:ident)?] [$($type:ident)?] $Api:ident, $Wire:ident, $Config:ident, $module:ident, $Service:ident, $many:ident, $List:ident, $Listed:ident:
      $create:ident $Create:ident, $get:ident $Get:ident, $list:ident, $update:ident $Update:ident, $delete:ident $Delete:ident) => {
         /// The service.
         #[derive(Debug)]
@@ -67,7 +70,7 @@ macro_rules! policy_service {
                     revision: revision.map_or(0, |revision| revision.0),
                     create_time: record.create_time,
                     update_time: record.update_time,
-                    managed: revision.is_none(),
+                    $($managed: revision.is_none(),)?
                     config: match record.config.and_then(|config| config.kind) {
                         Some(Wire::$Wire(config)) => Some(config),
                         _ => None,
@@ -94,8 +97,9 @@ macro_rules! policy_service {
             }
 
             async fn $list(&self, request: Request<v1::$List>) -> Result<Response<v1::$Listed>, Status> {
-                let v1::$List { page_size, page_token, r#type } = request.into_inner();
-                let result = self.0.list(Kind::$Wire, page_size, &page_token, r#type).await;
+                let v1::$List { page_size, page_token, $($type)? } = request.into_inner();
+                let wanted = [$($type)?].first().copied().unwrap_or_default();
+                let result = self.0.list(Kind::$Wire, page_size, &page_token, wanted).await;
                 let response = result.map(|listed| v1::$Listed {
                     $many: listed.resources.into_iter().map(Self::encode).collect(),
                     next_page_token: listed.next_page_token.unwrap_or_default(),
@@ -116,6 +120,9 @@ macro_rules! policy_service {
                 self.0.answer(method(stringify!($Delete)), result)
             }
         }
+    };
+    ($Api:ident, $($rest:tt)*) => {
+        policy_service!(@ [managed] [r#type] $Api, $($rest)*);
     };
 }
 
@@ -144,4 +151,18 @@ policy_service!(
     get_response_headers_policy GetResponseHeadersPolicyRequest, list_response_headers_policies,
     update_response_headers_policy UpdateResponseHeadersPolicyRequest,
     delete_response_headers_policy DeleteResponseHeadersPolicyRequest
+);
+
+policy_service!(
+    created PublicKeyApi, PublicKey, PublicKeyConfig, public_key_service_server, PublicKeyService, public_keys,
+    ListPublicKeysRequest, ListPublicKeysResponse:
+    create_public_key CreatePublicKeyRequest, get_public_key GetPublicKeyRequest, list_public_keys,
+    update_public_key UpdatePublicKeyRequest, delete_public_key DeletePublicKeyRequest
+);
+
+policy_service!(
+    created KeyGroupApi, KeyGroup, KeyGroupConfig, key_group_service_server, KeyGroupService, key_groups,
+    ListKeyGroupsRequest, ListKeyGroupsResponse:
+    create_key_group CreateKeyGroupRequest, get_key_group GetKeyGroupRequest, list_key_groups,
+    update_key_group UpdateKeyGroupRequest, delete_key_group DeleteKeyGroupRequest
 );

@@ -158,7 +158,7 @@ pub(crate) fn from_resources(error: &resources::Error) -> Status {
             build(Code::Aborted, "ETAG_STALE", &message, details)
         }
         Error::InUse { id, users, .. } => {
-            let description = format!("no distribution may use it: change {}", users.join(", "));
+            let description = format!("nothing may use it: change {}", users.join(", "));
             let details =
                 ErrorDetails::with_precondition_failure_violation("IN_USE", id.as_str(), description);
             build(Code::FailedPrecondition, "IN_USE", &message, details)
@@ -184,6 +184,8 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::CachePolicy => "headland.v1.CachePolicy",
         Kind::OriginRequestPolicy => "headland.v1.OriginRequestPolicy",
         Kind::ResponseHeadersPolicy => "headland.v1.ResponseHeadersPolicy",
+        Kind::PublicKey => "headland.v1.PublicKey",
+        Kind::KeyGroup => "headland.v1.KeyGroup",
     }
 }
 

@@ -7,16 +7,16 @@ use headland_proto::{
     id::{DistributionId, ResourceId},
     model::{DistributionConfig, HostName, HostPattern, managed, resources::used_by},
     revision::Revision,
-    v1::{self, CallerReferenceRecord, DistributionRecord, HostClaim, Use},
+    v1::{self, CallerReferenceRecord, DistributionRecord, HostClaim},
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    resources::Used,
+    resources::{Used, uses},
     store::{
         Precondition, Write,
-        keys::{Key, Record},
+        keys::{Key, Record, User},
     },
 };
 
@@ -58,8 +58,8 @@ pub(super) fn create(
     for pattern in std::iter::once(own).chain(config.aliases.iter().cloned()) {
         plan.claim(pattern, id);
     }
-    plan.hold(used);
-    used.versions.iter().for_each(|(_, resource, _)| plan.begin_use(resource, id));
+    plan.preconditions.extend(uses::hold(used));
+    used.versions.iter().for_each(|(_, resource, _)| plan.writes.extend(uses::begin(resource, &user(id))));
     (plan, record)
 }
 
@@ -85,16 +85,8 @@ pub(super) fn update(
         plan.release(pattern);
     }
     let used_before = resources(before);
-    plan.hold(used);
-    let begun = used.versions.iter().map(|(_, resource, _)| resource);
-    begun
-        .filter(|resource| !used_before.contains(resource))
-        .for_each(|resource| plan.begin_use(resource, id));
-    for resource in used_before {
-        if used.versions.iter().all(|(_, still, _)| *still != resource) {
-            plan.end_use(&resource, id);
-        }
-    }
+    plan.preconditions.extend(uses::hold(used));
+    plan.writes.extend(uses::change(&used_before, used, &user(id)));
     (plan, record)
 }
 
@@ -105,7 +97,7 @@ pub(super) fn delete(id: &DistributionId, record: &DistributionRecord, modified:
     for pattern in names(record) {
         plan.release(pattern);
     }
-    resources(record).iter().for_each(|resource| plan.end_use(resource, id));
+    plan.writes.extend(resources(record).iter().map(|resource| uses::end(resource, &user(id))));
     if let Some(config) = &record.config {
         let key = Key::caller_reference(&config.caller_reference).to_string();
         plan.writes.push(Write::Delete { key });
@@ -132,26 +124,11 @@ fn resources(record: &DistributionRecord) -> Vec<ResourceId> {
     used.filter(|id| managed::find(id).is_none()).filter_map(|id| id.parse().ok()).collect()
 }
 
+fn user(id: &DistributionId) -> User {
+    User::Distribution(id.clone())
+}
+
 impl Plan {
-    /// What was checked must still be so.
-    fn hold(&mut self, used: &Used) {
-        for (kind, id, revision) in &used.versions {
-            let key = Key::Resource(*kind, id.clone()).to_string();
-            self.preconditions.push(Precondition::ModifiedAt { key, revision: *revision });
-        }
-    }
-
-    fn begin_use(&mut self, resource: &ResourceId, id: &DistributionId) {
-        let value = Use { distribution_id: id.to_string() }.to_value();
-        for key in [Key::Use(resource.clone(), id.clone()), Key::Used(resource.clone())] {
-            self.writes.push(Write::Put { key: key.to_string(), value: value.clone() });
-        }
-    }
-
-    fn end_use(&mut self, resource: &ResourceId, id: &DistributionId) {
-        self.writes.push(Write::Delete { key: Key::Use(resource.clone(), id.clone()).to_string() });
-    }
-
     fn on(id: &DistributionId, modified: Revision) -> Self {
         let key = Key::Distribution(id.clone()).to_string();
         Self {

@@ -1,6 +1,10 @@
 //! How far one edge has been told, and what it must be told next: pure.
 
-use headland_proto::{id::DistributionId, model::resources::used_by, revision::Revision};
+use headland_proto::{
+    id::DistributionId,
+    model::resources::{used_by, used_by_resource},
+    revision::Revision,
+};
 
 use super::state::{Span, State};
 
@@ -57,7 +61,11 @@ impl Cursor {
                 for desired in resend.iter().filter_map(|id| state.get(id)) {
                     // What it refers to may be what was refused.
                     let used = desired.config.iter().flat_map(used_by);
-                    for resource in used.filter_map(|(_, id)| state.resource(id)) {
+                    let used = used.filter_map(|(_, id)| state.resource(id)).flat_map(|resource| {
+                        let below = resource.config.iter().flat_map(used_by_resource);
+                        below.filter_map(|(_, id)| state.resource(id)).chain([resource])
+                    });
+                    for resource in used {
                         if !span.resources.iter().any(|r| r.id == resource.id) {
                             span.resources.push(resource.clone());
                         }

@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | `cluster` | [`ClusterRecord`] | the first control plane starts on an empty store |
 //! | `distributions/<id>` | [`DistributionRecord`] | a distribution is created, updated, deleted |
-//! | `distribution-resources/<plural of the kind>/<id>` | [`ResourceRecord`] | a policy is created, updated, deleted |
-//! | `names/<plural of the kind>/<SHA-256 of the name, hex>` | [`NameClaim`] | together with the policy that has the name |
-//! | `uses/<resource id>/<distribution id>` | [`Use`] | together with the distribution that refers to the resource |
+//! | `distribution-resources/<plural of the kind>/<id>` | [`ResourceRecord`] | a policy, public key or key group is created, updated, deleted |
+//! | `names/<plural of the kind>/<SHA-256 of the name, hex>` | [`NameClaim`] | together with the resource that has the name |
+//! | `uses/<resource id>/<id of the user>` | [`Use`] | together with the distribution, or the resource, that refers to the resource |
 //! | `used/<resource id>` | [`Use`], the latest | together with every new use: who deletes the resource sees that one came |
 //! | `hosts/<host name>`, `hosts/*.<domain>` | [`HostClaim`] | together with the distribution that holds the name |
 //! | `caller-references/<SHA-256 of the reference, hex>` | [`CallerReferenceRecord`] | together with the distribution it created |
@@ -56,10 +56,28 @@ pub enum Key {
     Resource(Kind, ResourceId),
     /// Which resource of a kind has a name; the SHA-256 of the name.
     Name(Kind, [u8; 32]),
-    /// That a distribution refers to a resource.
-    Use(ResourceId, DistributionId),
+    /// That somebody refers to a resource.
+    Use(ResourceId, User),
     /// The latest use of a resource.
     Used(ResourceId),
+}
+
+/// Who refers to a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum User {
+    /// A distribution.
+    Distribution(DistributionId),
+    /// Another resource.
+    Resource(ResourceId),
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Distribution(id) => id.fmt(f),
+            Self::Resource(id) => id.fmt(f),
+        }
+    }
 }
 
 /// What the keys of all resources of a kind begin with.
@@ -103,7 +121,7 @@ impl fmt::Display for Key {
                 write!(f, "{NAMES}{}/", kind.plural())?;
                 write_hex(digest, f)
             }
-            Self::Use(id, distribution) => write!(f, "{USES}{id}/{distribution}"),
+            Self::Use(id, user) => write!(f, "{USES}{id}/{user}"),
             Self::Used(id) => write!(f, "{USED}{id}"),
         }
     }
@@ -135,10 +153,10 @@ impl FromStr for Key {
             Self::Resource(kind, id.parse().map_err(|_| unknown())?)
         } else if let Some((kind, hex)) = text.strip_prefix(NAMES).and_then(kind_and_rest) {
             Self::Name(kind, digest_from_hex(hex).ok_or_else(unknown)?)
-        } else if let Some((id, distribution)) = text.strip_prefix(USES).and_then(|rest| rest.split_once('/'))
-        {
-            let distribution = distribution.parse().map_err(|_| unknown())?;
-            Self::Use(id.parse().map_err(|_| unknown())?, distribution)
+        } else if let Some((id, user)) = text.strip_prefix(USES).and_then(|rest| rest.split_once('/')) {
+            let distribution = user.parse().map(User::Distribution);
+            let user = distribution.or_else(|_| user.parse().map(User::Resource)).map_err(|_| unknown())?;
+            Self::Use(id.parse().map_err(|_| unknown())?, user)
         } else if let Some(id) = text.strip_prefix(USED) {
             Self::Used(id.parse().map_err(|_| unknown())?)
         } else {
@@ -241,7 +259,8 @@ mod tests {
             Key::Host("a.test".parse().unwrap()),
             Key::caller_reference("abc"),
             Key::name(Kind::CachePolicy, "abc"),
-            Key::Use(resource(), distribution()),
+            Key::Use(resource(), User::Distribution(distribution())),
+            Key::Use(resource(), User::Resource(resource())),
             Key::Used(resource()),
         ];
         assert!(others.iter().all(|key| !key.to_string().starts_with(TOLD)));
@@ -269,8 +288,12 @@ mod tests {
                 "names/origin-request-policies/ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             ),
             (
-                Key::Use(resource(), distribution()),
+                Key::Use(resource(), User::Distribution(distribution())),
                 "uses/658327ea-f89d-4fab-a63d-7e88639e58f6/EABCDEFGHIJKLM",
+            ),
+            (
+                Key::Use(resource(), User::Resource(resource())),
+                "uses/658327ea-f89d-4fab-a63d-7e88639e58f6/658327ea-f89d-4fab-a63d-7e88639e58f6",
             ),
             (Key::Used(resource()), "used/658327ea-f89d-4fab-a63d-7e88639e58f6"),
         ];
@@ -317,7 +340,14 @@ mod tests {
                 Key::caller_reference(&reference),
                 Key::Resource(Kind::CachePolicy, ResourceId::from_random(Uuid::from_u128(random))),
                 Key::name(Kind::OriginRequestPolicy, &reference),
-                Key::Use(ResourceId::from_random(Uuid::from_u128(random)), DistributionId::from_random(Uuid::from_u128(random))),
+                Key::Use(
+                    ResourceId::from_random(Uuid::from_u128(random)),
+                    User::Distribution(DistributionId::from_random(Uuid::from_u128(random))),
+                ),
+                Key::Use(
+                    ResourceId::from_random(Uuid::from_u128(random)),
+                    User::Resource(ResourceId::from_random(Uuid::from_u128(!random))),
+                ),
                 Key::Used(ResourceId::from_random(Uuid::from_u128(random))),
             ] {
                 prop_assert_eq!(key.to_string().parse(), Ok(key));

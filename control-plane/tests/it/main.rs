@@ -6,6 +6,7 @@
 mod api;
 mod explain;
 mod health;
+mod keys;
 mod plane;
 mod policies;
 mod process;

@@ -323,6 +323,7 @@ mod tests {
                 let cache_policy = CachePolicy { query_strings: only("v"), ..policy(&[], only("lang")) };
                 let rules = CacheBehavior {
                     compress: false,
+                    trusted_keys: None,
                     target: headland_proto::model::Target::Origin(0),
                     viewer_protocol: ViewerProtocol::AllowAll,
                     allowed_methods: MethodSet::GetHead,

@@ -6,6 +6,7 @@ use super::{shown, stored::text};
 use crate::{
     cache::reuse::{Cause, Permission},
     pipeline::consider::{Past, Road},
+    signing::Denial,
     viewer::{cache_status::Forward, request::Refusal},
 };
 
@@ -35,6 +36,28 @@ pub(super) fn refusal(refusal: Refusal) -> &'static str {
         Refusal::UnexpectedBody => "a GET or HEAD request must not have a body",
         Refusal::Loop => "it has been through this edge before: the origin leads here again",
         Refusal::OnlyIfCached => "it wants only what is stored, and nothing stored may answer it",
+        Refusal::NotSigned(denial) => not_signed(denial),
+    }
+}
+
+fn not_signed(denial: Denial) -> &'static str {
+    match denial {
+        Denial::Missing => {
+            "the behavior trusts key groups, so it must be signed with a key of one of them, by URL or by cookies"
+        }
+        Denial::Malformed => {
+            "of Expires or Policy, Signature and Key-Pair-Id one is missing, there twice, or cannot be read"
+        }
+        Denial::UnknownKey => {
+            "its Key-Pair-Id is not the id of a public key in a key group that the behavior trusts"
+        }
+        Denial::Invalid => {
+            "the signature is not that of the key over the policy: one of them, or the URL, was changed"
+        }
+        Denial::Expired => "the time until which it was signed is over",
+        Denial::NotYetValid => "the time from which it was signed has not begun",
+        Denial::Address => "it was signed for other addresses",
+        Denial::Resource => "the resource of its policy does not stand for this URL",
     }
 }
 

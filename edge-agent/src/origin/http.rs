@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use headland_proto::model::{Origin, OriginKind};
+use headland_proto::model::{Origin, OriginKind, Scheme};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
     uri::{InvalidUri, PathAndQuery},

@@ -263,6 +263,7 @@ mod tests {
             origin_request_policy,
             response_headers_policy: None,
             compress: false,
+            trusted_keys: None,
         }
     }
 

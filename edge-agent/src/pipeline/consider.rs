@@ -18,14 +18,16 @@ use crate::{
     clock::Timestamp,
     geo::Locations,
     origin::request::Identity,
+    peers::FromPeer,
     routing::{Distribution, Table, compile::Behavior},
+    signing::{self, Verified},
     viewer::{
         accept_encoding,
         cache_status::Forward,
         conditional,
         max_forwards::{self, MaxForwards},
         redirect,
-        request::{self, Refusal},
+        request::{self, Refusal, Target},
         response_headers,
         who::Viewer,
     },
@@ -36,6 +38,8 @@ use crate::{
 pub(crate) struct Grounds<'a> {
     pub(crate) cache: &'a Cache,
     pub(crate) identity: &'a Identity,
+    /// Signatures that need not be verified again.
+    pub(crate) verified: &'a Verified,
     pub(crate) now: Timestamp,
     /// Whether looking at what is stored counts as a use of it.
     pub(crate) counts_as_use: bool,
@@ -81,8 +85,8 @@ pub(crate) struct Place<'a> {
     pub(crate) path: &'a str,
     /// What of the query is in the key.
     pub(crate) query: Option<Cow<'a, str>>,
-    /// The query as the viewer sent it.
-    pub(crate) viewer_query: Option<&'a str>,
+    /// The query as the viewer sent it, but for what is for the edge.
+    pub(crate) viewer_query: Option<Cow<'a, str>>,
     pub(crate) host: Cow<'a, str>,
 }
 
@@ -186,7 +190,7 @@ pub(crate) fn decide<'a, B>(
     if max_forwards::is_about_the_server(request) && request::has_host(request) {
         return Ok(Decision::AboutTheServer);
     }
-    let (method, headers) = (request.method(), request.headers());
+    let method = request.method();
     let place = place(grounds, asker, table, request, witness)?;
     let rules = &place.behavior.rules;
     if !asker.for_page && asker.viewer.scheme == Scheme::Http {
@@ -198,6 +202,8 @@ pub(crate) fn decide<'a, B>(
             ViewerProtocol::RedirectToHttps | ViewerProtocol::HttpsOnly => return Err(Refusal::HttpsOnly),
         }
     }
+    let headers = own_headers(place.behavior, request.headers());
+    let headers = &*headers;
     let is_preflight = |policy: &Arc<ResponseHeadersPolicy>| response_headers::answers(policy, request);
     if max_forwards::decide(method, headers) == MaxForwards::AnswerHere
         || rules.response_headers_policy.as_ref().is_some_and(is_preflight)
@@ -267,9 +273,44 @@ fn place<'a, B>(
     if grounds.identity.is_in(request.headers()) {
         return Err(Refusal::Loop);
     }
-    let query = key::select_query(target.query, &behavior.rules.cache_policy.query_strings);
+    let keyed = &behavior.rules.cache_policy.query_strings;
+    let (query, viewer_query) = match &behavior.signing {
+        None => (key::select_query(target.query, keyed), target.query.map(Cow::Borrowed)),
+        Some(trusted) => {
+            // Another edge has looked at it, and taken it off.
+            if request.extensions().get::<FromPeer>().is_none() {
+                let asked = asked(asker.viewer, grounds.now, request, &target);
+                trusted.check(&asked, grounds.verified).map_err(Refusal::NotSigned)?;
+            }
+            let own = signing::without_parameters(target.query);
+            (key::select_query(own.as_deref(), keyed).map(|query| Cow::Owned(query.into_owned())), own)
+        }
+    };
     witness.query(query.as_deref());
-    Ok(Place { distribution, behavior, path, query, viewer_query: target.query, host: target.host })
+    Ok(Place { distribution, behavior, path, query, viewer_query, host: target.host })
+}
+
+/// What signatures speak of.
+fn asked<'r, B>(
+    viewer: Viewer,
+    now: Timestamp,
+    request: &'r Request<B>,
+    target: &Target<'r>,
+) -> signing::Asked<'r> {
+    let (authority, headers) = (request::authority(request), request.headers());
+    let address = Some(viewer.address.ip()).filter(|ip| !ip.is_unspecified());
+    // By http comes also who came by https to something in front that is not a trusted proxy.
+    let scheme = (viewer.scheme == Scheme::Https).then_some("https");
+    let viewer = signing::Viewer { address, scheme };
+    signing::Asked { authority, path: target.path, query: target.query, headers, viewer, now }
+}
+
+/// A request's headers, but for the cookies that are for the edge.
+pub(super) fn own_headers<'r>(behavior: &Behavior, headers: &'r HeaderMap) -> Cow<'r, HeaderMap> {
+    match behavior.signing.as_ref().and_then(|_| signing::without_cookies(headers)) {
+        None => Cow::Borrowed(headers),
+        Some(without) => Cow::Owned(without),
+    }
 }
 
 /// Why a request may neither be answered from the cache nor fill it; `None` if it may.

@@ -7,7 +7,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::{
-    consider::{Past, Place},
+    consider::{Past, Place, own_headers},
     debug::Debug,
     lookup::Slot,
 };
@@ -42,7 +42,8 @@ impl Place<'_> {
             distribution: Arc::clone(self.distribution),
             behavior: Arc::clone(self.behavior),
             path: self.path.to_owned(),
-            query: key::forwarded_query(self.viewer_query, &self.behavior.rules).map(Cow::into_owned),
+            query: key::forwarded_query(self.viewer_query.as_deref(), &self.behavior.rules)
+                .map(Cow::into_owned),
             viewer_host: self.host.into_owned(),
             way,
         }
@@ -82,14 +83,19 @@ pub(super) struct Asking {
 }
 
 impl Asking {
+    /// A request for this behavior. What is for the edge alone is taken off.
     pub(super) fn new(
         request: Request<Sent>,
+        behavior: &Behavior,
         viewer: Viewer,
         id: HeaderValue,
         busy: Busy,
         debug: Option<Rc<Debug>>,
     ) -> Box<Self> {
-        let (parts, sent) = request.into_parts();
+        let (mut parts, sent) = request.into_parts();
+        if let Cow::Owned(without) = own_headers(behavior, &parts.headers) {
+            parts.headers = without;
+        }
         let direct = matches!(sent, Sent::Directly);
         let body = match sent {
             Sent::Body(body) if !body.is_end_stream() => Some(body),

@@ -41,7 +41,8 @@ impl Worker {
         }
         let path = distribution.object_for(target.path);
         let behavior = distribution.behavior(path);
-        if !finish::is_written_at_once(behavior) {
+        // Signatures are looked at where there is a whole request.
+        if behavior.signing.is_some() || !finish::is_written_at_once(behavior) {
             return None;
         }
         let (policy, nothing) = (&behavior.rules.cache_policy, HeaderMap::new());

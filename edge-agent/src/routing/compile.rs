@@ -13,6 +13,8 @@ use headland_proto::{
 };
 use http::{HeaderName, Method, StatusCode};
 
+use crate::signing::Trusted;
+
 /// One distribution, checked and compiled for serving.
 #[derive(Debug)]
 pub struct Distribution {
@@ -51,6 +53,8 @@ pub struct Behavior {
     pub errors: Arc<ErrorResponses>,
     /// What its policies name of the headers that edges add.
     pub edge_headers: Vec<EdgeHeader>,
+    /// What requests must be signed with; `None`: they need not be.
+    pub signing: Option<Trusted>,
 }
 
 /// The rest of an origin group.
@@ -107,7 +111,7 @@ impl Distribution {
         let origins: Vec<Arc<Origin>> = config.origins.into_iter().map(Arc::new).collect();
         let errors = Arc::new(config.error_responses);
         let groups = &config.origin_groups;
-        let compile = |rules: CacheBehavior| {
+        let compile = |rules: CacheBehavior| -> Result<Arc<Behavior>, Violations> {
             let (first, group) = match rules.target {
                 Target::Origin(index) => (index, None),
                 Target::Group(index) => (groups[index].members[0], Some(&groups[index])),
@@ -119,11 +123,20 @@ impl Distribution {
             });
             let origin = Arc::clone(&origins[first]);
             let edge_headers = edge_headers(&rules);
-            Arc::new(Behavior { rules, origin, group, errors: Arc::clone(&errors), edge_headers })
+            let signing = match &rules.trusted_keys {
+                None => None,
+                Some(keys) => Some(Trusted::new(keys).ok_or_else(|| {
+                    let mut found = Violations::default();
+                    found.add("config", "trusts a public key that this edge cannot use");
+                    found
+                })?),
+            };
+            let errors = Arc::clone(&errors);
+            Ok(Arc::new(Behavior { rules, origin, group, errors, edge_headers, signing }))
         };
-        let default_behavior = compile(config.default_behavior);
-        let behaviors =
-            config.behaviors.into_iter().map(|(pattern, rules)| (pattern, compile(rules))).collect();
+        let default_behavior = compile(config.default_behavior)?;
+        let behaviors = config.behaviors.into_iter().map(|(pattern, rules)| Ok((pattern, compile(rules)?)));
+        let behaviors = behaviors.collect::<Result<_, Violations>>()?;
         Ok(Self {
             id,
             revision: Revision(desired.revision),

@@ -9,7 +9,7 @@ use headland_proto::{
     id::ResourceId,
     model::{
         Resource, Resources,
-        resources::{Kind, used_by},
+        resources::{Kind, used_by, used_by_resource},
     },
     v1,
 };
@@ -23,7 +23,7 @@ pub(crate) struct Holdings {
     refused: BTreeMap<String, String>,
 }
 
-/// Which resources an update has changed, or would have.
+/// Which resources an update has changed, or would have; and those that refer to one of them.
 #[derive(Debug, Default)]
 pub(crate) struct Taken(BTreeSet<String>);
 
@@ -68,7 +68,8 @@ impl Holdings {
         let refused = |(kind, id): (Kind, &str)| {
             self.refused.get(id).map(|reason| format!("the {kind} {id} cannot be used: {reason}"))
         };
-        used(desired).find_map(refused)
+        used(desired)
+            .find_map(|(kind, id)| refused((kind, id)).or_else(|| self.used_by(id).find_map(&refused)))
     }
 
     /// Takes in what an update brings. What is the same as `earlier`, the holdings before the update, has not changed.
@@ -99,7 +100,20 @@ impl Holdings {
                 taken.0.insert(id);
             }
         }
+        if taken.any() {
+            // Nothing refers to what refers to others but distributions, so once is enough.
+            let is_concerned = |id: &str| self.used_by(id).any(|(_, used)| taken.0.contains(used));
+            let concerned = self.held.keys().filter(|id| is_concerned(id.as_str())).map(ToString::to_string);
+            let concerned: Vec<String> = concerned.collect();
+            taken.0.extend(concerned);
+        }
         taken
+    }
+
+    /// What a resource that is held refers to.
+    fn used_by(&self, id: &str) -> impl Iterator<Item = (Kind, &str)> {
+        let config = self.held.get(id).and_then(|desired| desired.config.as_ref());
+        config.into_iter().flat_map(used_by_resource)
     }
 
     /// Holds one, or its version in `earlier` if it cannot be used.

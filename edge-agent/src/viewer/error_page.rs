@@ -12,7 +12,7 @@ use super::{
     request::Refusal,
     response::{self, Marks},
 };
-use crate::origin::Fault;
+use crate::{origin::Fault, signing::Denial};
 
 /// Why a request ends in an error page.
 #[derive(Debug, Clone)]
@@ -62,7 +62,8 @@ impl Failure {
                 | Refusal::Country
                 | Refusal::HttpsOnly
                 | Refusal::MethodNotAllowed
-                | Refusal::UnexpectedBody,
+                | Refusal::UnexpectedBody
+                | Refusal::NotSigned(_),
             ) => StatusCode::FORBIDDEN,
             Self::Refused(Refusal::Loop) => StatusCode::LOOP_DETECTED,
             Self::Refused(Refusal::OnlyIfCached)
@@ -95,6 +96,7 @@ impl Failure {
             Self::Refused(Refusal::OnlyIfCached) => {
                 "The request asks for a stored response only, and none can answer it."
             }
+            Self::Refused(Refusal::NotSigned(denial)) => not_signed(*denial),
             Self::Origin(Fault::ConnectTimeout) => "The origin could not be reached in time.",
             Self::Origin(Fault::ResponseTimeout) => "The origin did not answer in time.",
             Self::Origin(Fault::Connect(_)) => "The origin could not be reached.",
@@ -146,6 +148,22 @@ impl Failure {
     }
 }
 
+/// What a viewer is told whose request is not signed as it should be: the code, which docs/errors.md explains, and no more than helps.
+const fn not_signed(denial: Denial) -> &'static str {
+    match denial {
+        Denial::Missing => "Access needs a signed URL or signed cookies (signature-missing).",
+        Denial::Malformed => "The signature of this request is incomplete or damaged (signature-malformed).",
+        Denial::UnknownKey => {
+            "The key that this request is signed with is not trusted (signature-key-unknown)."
+        }
+        Denial::Invalid => "The signature is not for this request (signature-invalid).",
+        Denial::Expired => "The time of this link or session is over (signature-expired).",
+        Denial::NotYetValid => "The time of this link or session has not begun (signature-not-yet-valid).",
+        Denial::Address => "This link or session is for another address (signature-address).",
+        Denial::Resource => "This link or session is for something else (signature-resource).",
+    }
+}
+
 /// How X-Cache names an error, and a page that stands in for one.
 const ERROR: HeaderValue = HeaderValue::from_static("Error from headland");
 
@@ -174,6 +192,11 @@ mod tests {
         // RFC 9110 sections 15.6.3 and 15.6.5.
         check(Fault::Connect(String::new()).into(), StatusCode::BAD_GATEWAY);
         check(Fault::ConnectTimeout.into(), StatusCode::GATEWAY_TIMEOUT);
+        for denial in Denial::ALL {
+            let refused = Failure::from(Refusal::NotSigned(denial));
+            check(refused.clone(), StatusCode::FORBIDDEN);
+            assert!(refused.explanation().contains(&format!("({})", denial.as_str())), "{denial:?}");
+        }
         // RFC 8586 section 3 leaves the status open; RFC 5842 section 7.2 has one.
         check(Refusal::Loop.into(), StatusCode::LOOP_DETECTED);
     }

@@ -36,7 +36,6 @@ use super::{
     who::{Peer, Viewer},
 };
 use crate::{
-    end_to_end,
     peers::FromPeer,
     pipeline::{Answer, Shared, Worker},
 };

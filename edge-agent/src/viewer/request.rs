@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Request, Uri, Version, header};
 use percent_encoding::percent_decode_str;
 
 use super::alphabet::Alphabet;
+use crate::signing::Denial;
 
 /// Bytes of path and query. CloudFront: 8,192.
 pub const URL_BYTES_MAX: usize = 8192;
@@ -51,6 +52,8 @@ pub enum Refusal {
     Loop,
     /// The request wants only what is stored, and that cannot answer it (RFC 9111 section 5.2.1.7).
     OnlyIfCached,
+    /// It must be signed, and is not as it should be.
+    NotSigned(Denial),
 }
 
 impl Refusal {
@@ -70,6 +73,7 @@ impl Refusal {
             Self::UnexpectedBody => "unexpected-body",
             Self::Loop => "loop",
             Self::OnlyIfCached => "only-if-cached",
+            Self::NotSigned(denial) => denial.as_str(),
         }
     }
 }
@@ -97,6 +101,12 @@ pub fn admit<B>(request: &Request<B>) -> Result<Target<'_>, Refusal> {
 /// Whether a request names one host (RFC 9112 section 3.2), whatever else it asks for.
 pub fn has_host<B>(request: &Request<B>) -> bool {
     host(request.uri(), request.headers(), request.version()).is_ok()
+}
+
+/// Host and port as the viewer wrote them; of a request that is admitted.
+pub(crate) fn authority<B>(request: &Request<B>) -> &str {
+    let field = || request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    request.uri().authority().map_or_else(|| field().unwrap_or_default(), |authority| authority.as_str())
 }
 
 /// The host a request is for: the authority of the target if it has one, otherwise the Host header (RFC 9112 section 3.2).

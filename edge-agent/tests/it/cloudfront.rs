@@ -7,6 +7,7 @@ mod failover;
 mod forwarding;
 mod geo;
 mod response_headers;
+mod signed;
 mod stale;
 mod ttl;
 mod viewer_protocol;

@@ -74,7 +74,8 @@ fn imports_are_read_from_groups_and_single_lines() {
 
 #[test]
 fn routing_cache_and_origin_meet_only_in_the_pipeline() {
-    check("routing", &[]);
+    check("routing", &["signing"]);
+    check("signing", &["clock"]);
     check("cache", &["clock", "closed", "durable", "end_to_end", "error_chain", "metrics"]);
     check("origin", &["clock", "end_to_end", "error_chain"]);
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{
-    NameSelection, OriginRequestPolicy, Resources, ResponseHeadersPolicy, cache_policy,
-    cache_policy::CachePolicy, violation::Checker,
+    NameSelection, OriginRequestPolicy, Resources, ResponseHeadersPolicy, TrustedKeys, cache_policy,
+    cache_policy::CachePolicy, key_group, violation::Checker,
 };
 use crate::v1;
 
@@ -27,6 +27,8 @@ pub struct CacheBehavior {
     pub response_headers_policy: Option<Arc<ResponseHeadersPolicy>>,
     /// Whether the edge compresses what the origin sends as it is.
     pub compress: bool,
+    /// What requests must be signed with; `None`: they need not be.
+    pub trusted_keys: Option<TrustedKeys>,
 }
 
 /// By which scheme viewers may come (CloudFront guide, "Viewer protocol policy").
@@ -132,6 +134,8 @@ pub(super) fn check(
             .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
     }
     let cache_policy = check_cache_policy(wire, resources, c);
+    let trusted = &wire.trusted_key_group_ids;
+    let trusted_keys = key_group::check_trusted(trusted, resources, &mut c.field("trusted_key_group_ids"));
     let mut refer = |field, kind, id: &str, is_there: bool| {
         c.field(field).ensure(id.is_empty() || is_there, || unknown(kind, id));
     };
@@ -149,6 +153,7 @@ pub(super) fn check(
         origin_request_policy,
         response_headers_policy,
         compress: wire.compress,
+        trusted_keys,
     })
 }
 

@@ -1,11 +1,13 @@
-//! What distributions refer to: policies, each checked by itself, found by its id.
+//! What distributions refer to: policies, key groups and what those refer to, each checked by itself, found by its id.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
     cache_policy::{self, CachePolicy},
+    key_group::{self, KeyGroup},
     managed,
     origin_request_policy::{self, OriginRequestPolicy},
+    public_key::{self, PublicKey},
     response_headers_policy::{self, ResponseHeadersPolicy},
     violation::{Checker, Violations},
 };
@@ -24,11 +26,21 @@ pub enum Kind {
     OriginRequestPolicy,
     /// A response headers policy.
     ResponseHeadersPolicy,
+    /// A public key.
+    PublicKey,
+    /// A key group.
+    KeyGroup,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::CachePolicy, Self::OriginRequestPolicy, Self::ResponseHeadersPolicy];
+    pub const ALL: [Self; 5] = [
+        Self::CachePolicy,
+        Self::OriginRequestPolicy,
+        Self::ResponseHeadersPolicy,
+        Self::PublicKey,
+        Self::KeyGroup,
+    ];
 
     /// The plural, as it stands in store keys: stable.
     #[must_use]
@@ -37,6 +49,8 @@ impl Kind {
             Self::CachePolicy => "cache-policies",
             Self::OriginRequestPolicy => "origin-request-policies",
             Self::ResponseHeadersPolicy => "response-headers-policies",
+            Self::PublicKey => "public-keys",
+            Self::KeyGroup => "key-groups",
         }
     }
 
@@ -47,6 +61,8 @@ impl Kind {
             Wire::CachePolicy(_) => Self::CachePolicy,
             Wire::OriginRequestPolicy(_) => Self::OriginRequestPolicy,
             Wire::ResponseHeadersPolicy(_) => Self::ResponseHeadersPolicy,
+            Wire::PublicKey(_) => Self::PublicKey,
+            Wire::KeyGroup(_) => Self::KeyGroup,
         })
     }
 }
@@ -57,6 +73,8 @@ impl fmt::Display for Kind {
             Self::CachePolicy => "cache policy",
             Self::OriginRequestPolicy => "origin request policy",
             Self::ResponseHeadersPolicy => "response headers policy",
+            Self::PublicKey => "public key",
+            Self::KeyGroup => "key group",
         })
     }
 }
@@ -68,6 +86,8 @@ pub fn name(config: &v1::ResourceConfig) -> &str {
         Some(Wire::CachePolicy(policy)) => &policy.name,
         Some(Wire::OriginRequestPolicy(policy)) => &policy.name,
         Some(Wire::ResponseHeadersPolicy(policy)) => &policy.name,
+        Some(Wire::PublicKey(key)) => &key.name,
+        Some(Wire::KeyGroup(group)) => &group.name,
         None => "",
     }
 }
@@ -81,6 +101,10 @@ pub enum Resource {
     OriginRequestPolicy(Arc<OriginRequestPolicy>),
     /// A response headers policy.
     ResponseHeadersPolicy(Arc<ResponseHeadersPolicy>),
+    /// A public key.
+    PublicKey(Arc<PublicKey>),
+    /// A key group.
+    KeyGroup(Arc<KeyGroup>),
 }
 
 impl TryFrom<&v1::ResourceConfig> for Resource {
@@ -107,6 +131,14 @@ impl TryFrom<&v1::ResourceConfig> for Resource {
                 check_texts(&policy.name, &policy.comment, &mut c);
                 Some(Self::ResponseHeadersPolicy(Arc::new(response_headers_policy::check(policy, &mut c))))
             }
+            Some(Wire::PublicKey(key)) => {
+                check_texts(&key.name, &key.comment, &mut c);
+                public_key::check(key, &mut c).map(|key| Self::PublicKey(Arc::new(key)))
+            }
+            Some(Wire::KeyGroup(group)) => {
+                check_texts(&group.name, &group.comment, &mut c);
+                Some(Self::KeyGroup(Arc::new(key_group::check(group, &mut c))))
+            }
             None => {
                 c.violation("is of a kind that this version does not know");
                 None
@@ -124,7 +156,7 @@ impl TryFrom<&v1::ResourceConfig> for Resource {
 
 fn check_texts(name: &str, comment: &str, c: &mut Checker<'_>) {
     let mut field = c.field("name");
-    field.ensure(!name.is_empty(), || "is required: a name that no other policy of its kind has".into());
+    field.ensure(!name.is_empty(), || "is required: a name that no other of its kind has".into());
     field.chars_max(name, POLICY_NAME_CHARS_MAX);
     field.printable(name);
     let trimmed = name.trim() == name;
@@ -186,6 +218,24 @@ impl Resources {
             _ => None,
         }
     }
+
+    /// The public key with this id.
+    #[must_use]
+    pub fn public_key(&self, id: &str) -> Option<&Arc<PublicKey>> {
+        match self.get(id)? {
+            Resource::PublicKey(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The key group with this id.
+    #[must_use]
+    pub fn key_group(&self, id: &str) -> Option<&Arc<KeyGroup>> {
+        match self.get(id)? {
+            Resource::KeyGroup(group) => Some(group),
+            _ => None,
+        }
+    }
 }
 
 /// The ids of all that a distribution refers to, managed ones included, each once.
@@ -193,13 +243,29 @@ impl Resources {
 pub fn used_by(config: &v1::DistributionConfig) -> Vec<(Kind, &str)> {
     let mut used = Vec::new();
     for behavior in config.default_cache_behavior.iter().chain(&config.cache_behaviors) {
-        for one in [
+        let policies = [
             (Kind::CachePolicy, behavior.cache_policy_id.as_str()),
             (Kind::OriginRequestPolicy, behavior.origin_request_policy_id.as_str()),
             (Kind::ResponseHeadersPolicy, behavior.response_headers_policy_id.as_str()),
-        ] {
+        ];
+        let groups = behavior.trusted_key_group_ids.iter().map(|id| (Kind::KeyGroup, id.as_str()));
+        for one in policies.into_iter().chain(groups) {
             if !one.1.is_empty() && !used.contains(&one) {
                 used.push(one);
+            }
+        }
+    }
+    used
+}
+
+/// The ids of all that a resource itself refers to, each once. What it refers to refers to nothing.
+#[must_use]
+pub fn used_by_resource(config: &v1::ResourceConfig) -> Vec<(Kind, &str)> {
+    let mut used = Vec::new();
+    if let Some(Wire::KeyGroup(group)) = &config.kind {
+        for id in &group.public_key_ids {
+            if !used.contains(&(Kind::PublicKey, id.as_str())) {
+                used.push((Kind::PublicKey, id.as_str()));
             }
         }
     }

@@ -103,6 +103,9 @@ fn distribution(told: &ExplanationDocument) -> Table {
         table.row(&[&"behavior", &place]);
         table.row(&[&"origin", &behavior.target_origin_id]);
         table.row(&[&"semantics", &behavior.semantics]);
+        if !behavior.trusted_key_group_ids.is_empty() {
+            table.row(&[&"trusted_key_groups", &behavior.trusted_key_group_ids.join(", ")]);
+        }
     }
     if told.origin_down {
         table.row(&[&"origin_state", &"known to be down: what may be served without it is"]);

@@ -111,11 +111,12 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
         ViewerProtocolPolicy::RedirectToHttps,
     ]));
     let methods = || vec("[A-Z]{3,7}", 0..3);
-    let policies = (option::of(policy()), text(), text(), text());
+    let policies = (option::of(policy()), text(), text(), text(), vec(text(), 0..3));
     (text(), text(), viewer, methods(), methods(), policies, any::<bool>()).prop_map(
         |(path_pattern, target, viewer, allowed_methods, cached_methods, policies, compress)| {
-            let (cache_policy, cache_policy_id, origin_request_policy_id, response_headers_policy_id) =
+            let (cache_policy, cache_policy_id, origin_request_policy_id, response_headers_policy_id, groups) =
                 policies;
+            let trusted_key_group_ids = groups;
             CacheBehaviorSpec {
                 path_pattern,
                 target_origin_id: target,
@@ -127,6 +128,7 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
                 origin_request_policy_id,
                 response_headers_policy_id,
                 compress,
+                trusted_key_group_ids,
             }
         },
     )

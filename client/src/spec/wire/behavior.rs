@@ -25,6 +25,7 @@ impl From<&CacheBehaviorSpec> for v1::CacheBehavior {
             cache_policy_id: spec.cache_policy_id.clone(),
             origin_request_policy_id: spec.origin_request_policy_id.clone(),
             response_headers_policy_id: spec.response_headers_policy_id.clone(),
+            trusted_key_group_ids: spec.trusted_key_group_ids.clone(),
         }
     }
 }
@@ -54,6 +55,7 @@ impl TryFrom<&v1::CacheBehavior> for CacheBehaviorSpec {
             cache_policy_id: wire.cache_policy_id.clone(),
             origin_request_policy_id: wire.origin_request_policy_id.clone(),
             response_headers_policy_id: wire.response_headers_policy_id.clone(),
+            trusted_key_group_ids: wire.trusted_key_group_ids.clone(),
         })
     }
 }

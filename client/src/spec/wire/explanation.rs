@@ -34,6 +34,7 @@ impl From<v1::ExplainResponse> for ExplanationDocument {
                 path_pattern: b.path_pattern,
                 target_origin_id: b.target_origin_id,
                 semantics: b.semantics,
+                trusted_key_group_ids: b.trusted_key_group_ids,
             }),
             key: told.key.map(|key| ExplainedKey {
                 hash: key.hash,

@@ -164,7 +164,7 @@ macro_rules! document {
                     revision: wire.revision,
                     create_time: time(wire.create_time.as_ref()),
                     update_time: time(wire.update_time.as_ref()),
-                    managed: wire.managed,
+                    managed: Some(wire.managed),
                     config: optional("config", wire.config.as_ref())?
                         .ok_or_else(|| NotRepresentable::new("config", "(none)"))?,
                 })

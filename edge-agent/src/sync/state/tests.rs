@@ -371,3 +371,79 @@ fn what_is_added_to_what_was_saved_makes_it_what_is_held() {
     assert_eq!(at_once, Unsaved::everything());
     assert_eq!(at_once.to_record(&all.state), None);
 }
+
+fn key(n: u8, revision: u64, name: &str) -> v1::DesiredResource {
+    // Other keys than these cannot be told apart here, and need not be.
+    let public_key_pem = include_str!("../../../../proto/src/model/public_key/p256.pem").to_owned();
+    let config = v1::PublicKeyConfig { name: name.into(), public_key_pem, ..Default::default() };
+    resource(n, revision, v1::resource_config::Kind::PublicKey(config))
+}
+
+fn group(n: u8, revision: u64, keys: &[u8]) -> v1::DesiredResource {
+    let public_key_ids = keys.iter().map(|n| id(*n)).collect();
+    let config = v1::KeyGroupConfig { name: "g".into(), public_key_ids, ..Default::default() };
+    resource(n, revision, v1::resource_config::Kind::KeyGroup(config))
+}
+
+fn id(n: u8) -> String {
+    format!("00000000-0000-4000-8000-0000000000{n:02}")
+}
+
+fn resource(n: u8, revision: u64, kind: v1::resource_config::Kind) -> v1::DesiredResource {
+    v1::DesiredResource { id: id(n), revision, config: Some(v1::ResourceConfig { kind: Some(kind) }) }
+}
+
+fn trusting(distribution: &str, revision: u64, group: u8) -> v1::DesiredDistribution {
+    let mut desired = good(distribution, revision);
+    let behavior = desired.config.as_mut().unwrap().default_cache_behavior.as_mut().unwrap();
+    behavior.trusted_key_group_ids = vec![id(group)];
+    desired
+}
+
+/// How many keys each distribution that is served trusts; 0 for one that needs no signature.
+fn trusted(state: &State) -> Vec<(&str, usize)> {
+    let keys = |held: &Held| {
+        let behavior = held.compiled.behavior("/");
+        behavior.rules.trusted_keys.as_ref().map_or(0, |trusted| trusted.keys.len())
+    };
+    state.held.iter().map(|(id, held)| (&**id, keys(held))).collect()
+}
+
+#[test]
+fn a_change_of_a_key_group_or_of_its_key_reaches_those_who_trust_it_and_no_others() {
+    let update = whole(10, vec![trusting(A, 9, 3), good(B, 4)]);
+    let state = applied(offer(
+        &State::default(),
+        with(vec![key(1, 1, "k"), key(2, 2, "l"), group(3, 3, &[1, 2])], update),
+    ));
+    assert_eq!(trusted(&state.state), [(A, 2), (B, 0)]);
+    let next = applied(offer(&state.state, with(vec![group(3, 11, &[1])], delta(10, 11, vec![]))));
+    assert_eq!(trusted(&next.state), [(A, 1), (B, 0)]);
+    assert!(Arc::ptr_eq(&state.state.held[B], &next.state.held[B]));
+    // The key is changed, the group is not sent again.
+    let renamed = applied(offer(&next.state, with(vec![key(1, 12, "m")], delta(11, 12, vec![]))));
+    assert!(!Arc::ptr_eq(&next.state.held[A], &renamed.state.held[A]));
+    assert!(Arc::ptr_eq(&next.state.held[B], &renamed.state.held[B]));
+    assert_eq!(State::from_record(renamed.state.to_record()).to_record(), renamed.state.to_record());
+    assert_eq!(trusted(&State::from_record(renamed.state.to_record())), [(A, 1), (B, 0)]);
+}
+
+#[test]
+fn a_key_that_cannot_be_used_keeps_what_trusts_it_from_being_served_without_it() {
+    let mut broken = key(1, 1, "k");
+    if let Some(v1::resource_config::Kind::PublicKey(key)) = broken.config.as_mut().unwrap().kind.as_mut() {
+        key.public_key_pem = "of a kind that is not known here".into();
+    }
+    let update = with(vec![broken, group(3, 3, &[1])], whole(10, vec![trusting(A, 9, 3), good(B, 4)]));
+    let state = applied(offer(&State::default(), update));
+    assert_eq!(trusted(&state.state), [(B, 0)]);
+    let reason = &state.state.refused[A].reason;
+    assert!(reason.contains("public key 00000000-0000-4000-8000-000000000001"), "{reason}");
+    let mended = applied(offer(&state.state, with(vec![key(1, 11, "k")], delta(10, 11, vec![]))));
+    assert_eq!(trusted(&mended.state), [(A, 1), (B, 0)]);
+    // One that is gone, as no control plane would have it, is no leave to serve without.
+    let gone = WholeUpdate { deleted_resources: vec![id(1)], ..delta(11, 12, vec![]) };
+    let gone = applied(offer(&mended.state, gone));
+    assert_eq!(trusted(&gone.state), [(A, 1), (B, 0)], "the version before it stays");
+    assert!(gone.state.refused.contains_key(A));
+}

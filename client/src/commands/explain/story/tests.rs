@@ -119,6 +119,7 @@ fn a_hit_tells_everything() {
             path_pattern: "/img/*".into(),
             target_origin_id: "photos".into(),
             semantics: "rfc9111".into(),
+            trusted_key_group_ids: Vec::new(),
         }),
         key: Some(v1::ExplainedKey {
             hash: "ab12".into(),
