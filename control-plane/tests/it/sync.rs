@@ -54,6 +54,23 @@ async fn a_change_is_told_alone() {
     assert_eq!(desired.config, updated.config);
 }
 
+#[tokio::test]
+async fn edges_are_told_which_others_can_be_asked() {
+    let plane = Plane::start().await;
+    let shield = Hello { location: "shield".into(), peer_url: "http://192.0.2.1:8078".into(), ..hello() };
+    let _shield = TestEdge::connect(&plane, shield.clone()).await.unwrap();
+    let mut edge = TestEdge::connect(&plane, hello()).await.unwrap();
+    let mut revision = 0;
+    while edge.peers.is_empty() {
+        revision += 1;
+        plane.create(config(&format!("r{revision}"), &[])).await.unwrap();
+        edge.update().await;
+    }
+    let [peer] = &edge.peers[..] else { panic!("{:?}", edge.peers) };
+    assert_eq!((&peer.edge_id, &peer.url), (&shield.edge_id, &shield.peer_url));
+    assert_eq!(peer.location, "shield");
+}
+
 /// A new edge that has been told everything up to this revision at least.
 async fn edge_that_has(plane: &Plane, revision: u64) -> TestEdge {
     let mut edge = TestEdge::connect(plane, hello()).await.unwrap();

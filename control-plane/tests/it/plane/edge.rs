@@ -1,7 +1,7 @@
 //! An edge that speaks the sync protocol and nothing else.
 
 use headland_proto::v1::{
-    ControlMessage, EdgeMessage, Explain, Explained, Explanation, Hello, Report, Update, Welcome,
+    ControlMessage, EdgeMessage, Explain, Explained, Explanation, Hello, Peer, Report, Update, Welcome,
     control_message, edge_message, sync_service_client::SyncServiceClient,
 };
 use tokio::sync::mpsc;
@@ -13,6 +13,8 @@ use super::{Plane, channel, within};
 
 pub(crate) struct TestEdge {
     pub(crate) welcome: Welcome,
+    /// The edges that can be asked, as it was told last.
+    pub(crate) peers: Vec<Peer>,
     outgoing: mpsc::Sender<EdgeMessage>,
     incoming: Streaming<ControlMessage>,
 }
@@ -41,14 +43,26 @@ impl TestEdge {
         let mut incoming = within(client.sync(ReceiverStream::new(messages))).await?.into_inner();
         let first = within(incoming.message()).await?.and_then(|m| m.message);
         match first {
-            Some(control_message::Message::Welcome(welcome)) => Ok(Self { welcome, outgoing, incoming }),
+            Some(control_message::Message::Welcome(welcome)) => {
+                Ok(Self { welcome, peers: Vec::new(), outgoing, incoming })
+            }
             other => panic!("the first message is {other:?}"),
+        }
+    }
+
+    /// The next message that does not only name other edges.
+    async fn message(&mut self) -> Result<Option<Option<control_message::Message>>, Status> {
+        loop {
+            match within(self.incoming.message()).await?.map(|m| m.message) {
+                Some(Some(control_message::Message::Peers(peers))) => self.peers = peers.peers,
+                other => return Ok(other),
+            }
         }
     }
 
     /// The next message, which must be a part of an update; `None` when the stream has ended well.
     pub(crate) async fn part(&mut self) -> Result<Option<Update>, Status> {
-        match within(self.incoming.message()).await?.map(|m| m.message) {
+        match self.message().await? {
             None => Ok(None),
             Some(Some(control_message::Message::Update(update))) => Ok(Some(update)),
             other => panic!("instead of an update came {other:?}"),
@@ -91,7 +105,7 @@ impl TestEdge {
 
     /// The next message, which must be a question.
     pub(crate) async fn question(&mut self) -> Explain {
-        match within(self.incoming.message()).await.unwrap().and_then(|m| m.message) {
+        match self.message().await.unwrap().flatten() {
             Some(control_message::Message::Explain(explain)) => explain,
             other => panic!("instead of a question came {other:?}"),
         }
