@@ -47,6 +47,11 @@ impl ErrorResponses {
         self.of(status)?.page.as_ref()
     }
 
+    /// Every page, with the status that it stands in for.
+    pub fn pages(&self) -> impl Iterator<Item = (StatusCode, &ErrorPage)> {
+        self.0.iter().filter_map(|response| Some((response.code, response.page.as_ref()?)))
+    }
+
     /// How long this status is kept at least.
     #[must_use]
     pub fn caching_min_ttl(&self, status: StatusCode) -> Duration {

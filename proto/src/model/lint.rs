@@ -42,7 +42,25 @@ pub fn lint(config: &DistributionConfig) -> Vec<Violation> {
             everything.get_or_insert(pattern);
         }
     }
+    error_pages(config, &mut found);
     found
+}
+
+/// A page is asked for as any object is, by the behavior that its path has.
+fn error_pages(config: &DistributionConfig, found: &mut Vec<Violation>) {
+    for (status, page) in config.error_responses.pages() {
+        let matching = config.behaviors.iter().find(|(pattern, _)| pattern.matches(&page.path));
+        let rules = matching.map_or(&config.default_behavior, |(_, rules)| rules);
+        if rules.trusted_keys.is_some() {
+            let description = format!(
+                "has the page {} for {}, whose behavior trusts key groups: who has no signature for the page itself gets a 403 in its place; \
+                 give such pages a behavior without key groups",
+                page.path,
+                status.as_u16()
+            );
+            found.push(Violation { field: "custom_error_responses".into(), description });
+        }
+    }
 }
 
 fn behavior(field: &str, pattern: Option<&PathPattern>, rules: &CacheBehavior, found: &mut Vec<Violation>) {
@@ -217,6 +235,46 @@ mod tests {
         let min_ttl = Some(prost_types::Duration { seconds: 60, nanos: 0 });
         let policy = v1::CachePolicyConfig { min_ttl, ..Default::default() };
         check(with("", policy), vec![], &[("default_cache_behavior.cache_policy", "private")]);
+    }
+
+    #[test]
+    fn a_page_for_errors_that_needs_a_signature_is_told() {
+        use crate::model::{KeyAlgorithm, KeyGroup, PublicKey, Resource};
+        let (key, group) =
+            ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"].into();
+        let id = |text: &str| text.parse::<crate::id::ResourceId>().expect("id");
+        let mut resources = Resources::default();
+        let public_key = PublicKey { algorithm: KeyAlgorithm::EcdsaP256, spki: vec![] };
+        resources.insert(id(key), Resource::PublicKey(public_key.into()));
+        resources.insert(id(group), Resource::KeyGroup(KeyGroup { public_key_ids: vec![id(key)] }.into()));
+        let mut config = v1::DistributionConfig {
+            caller_reference: "r".into(),
+            origins: vec![v1::Origin {
+                id: "o".into(),
+                kind: Some(v1::origin::Kind::Custom(v1::CustomOrigin {
+                    domain_name: "o.example.com".into(),
+                    ..Default::default()
+                })),
+                ..Default::default()
+            }],
+            default_cache_behavior: Some(v1::CacheBehavior {
+                trusted_key_group_ids: vec![group.into()],
+                ..by("", OPTIMIZED, "")
+            }),
+            custom_error_responses: vec![v1::CustomErrorResponse {
+                error_code: 403,
+                response_page_path: "/errors/403.html".into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let found = |config: &v1::DistributionConfig| {
+            let config = DistributionConfig::check(config, &resources).expect("a config");
+            lint(&config).iter().map(|warning| warning.field.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&config), ["custom_error_responses"]);
+        config.cache_behaviors = vec![by("/errors/*", OPTIMIZED, "")];
+        assert!(found(&config).is_empty());
     }
 
     #[test]
