@@ -28,8 +28,8 @@ pub use self::{
         VaryField,
     },
     origin::{
-        CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginSpec, ProtocolPolicy,
-        S3OriginSpec, Signing,
+        CustomHeaderSpec, CustomOriginSpec, Http2, InvalidOriginUrl, OriginKind, OriginSpec, OriginTlsSpec,
+        ProtocolPolicy, S3OriginSpec, Signing, TlsVersion,
     },
     parse::{Source, Spec, in_spec_words},
     policy::{

@@ -34,7 +34,7 @@ use crate::{
     durable,
     error_chain::ErrorChain,
     explain::EdgeExplainer,
-    origin::request::Identity,
+    origin::{request::Identity, tls::OriginTlsConfigs},
     origin_checks,
     origin_problems::OriginProblems,
     pipeline::Shared,
@@ -329,7 +329,9 @@ fn shared(
     let identity = Identity { pseudonym: format!("headland-{edge_id}") };
     let clock = Clock::system();
     let disk = disk(settings.cache.disk.as_ref(), &clock)?;
-    Ok(Shared::new(limits, disk, workers, identity, clock, runtime.clone()))
+    let mut shared = Shared::new(limits, disk, workers, identity, clock, runtime.clone());
+    shared.tls = Arc::new(OriginTlsConfigs::new(settings.origin_client_certificates.clone()));
+    Ok(shared)
 }
 
 /// The disk cache, if there is to be one and its disk lets there be.

@@ -42,7 +42,7 @@ use std::{
     sync::Arc,
 };
 
-use headland_proto::model::MethodSet;
+use headland_proto::model::{MethodSet, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -66,7 +66,8 @@ use crate::{
         breaker::{Breaker, Breakers},
         credentials::CredentialsStore,
         http::{self as origin_http, Origins, Outgoing},
-        request::{self as origin_request, Identity, Purpose},
+        request::{self as origin_request, Identity, Purpose, SELECTING},
+        tls::OriginTlsConfigs,
     },
     routing::{Routing, compile::Behavior},
     viewer::{
@@ -100,7 +101,7 @@ pub struct Shared {
     /// Credentials for origins.
     pub credentials: CredentialsStore,
     /// TLS toward origins.
-    pub tls: Arc<rustls::ClientConfig>,
+    pub tls: Arc<OriginTlsConfigs>,
     /// Who this edge is, to origins.
     pub identity: Identity,
     /// Who compresses bodies.
@@ -130,7 +131,7 @@ impl Shared {
             breakers: Arc::default(),
             metrics: Arc::new(metrics),
             credentials: CredentialsStore::new(background.clone()),
-            tls: origin_http::tls_config(),
+            tls: Arc::new(OriginTlsConfigs::new(None)),
             identity,
             compressors: Compressors::new(workers, background.clone()),
             background,
@@ -199,6 +200,10 @@ impl Worker {
     ) -> Answer {
         self.metrics.requests.add(1);
         end_to_end::drop_nominated(request.headers_mut());
+        if request.method() == Method::OPTIONS {
+            // They select nothing here, and are to be ignored (RFC 9110 section 13.2.1).
+            SELECTING.iter().for_each(|name| _ = request.headers_mut().remove(name));
+        }
         self.answer(request.map(Sent::Body), address, connection)
     }
 
@@ -431,7 +436,10 @@ impl Worker {
             max_forwards::set(forwards, &mut headers);
         }
         Outgoing {
-            method: if purpose == Purpose::Fill { Method::GET } else { request.method().clone() },
+            method: match purpose {
+                Purpose::Fill if request.method() == Method::HEAD => Method::GET,
+                _ => request.method().clone(),
+            },
             path: errand.path.clone(),
             query: errand.query.clone(),
             headers,
@@ -440,6 +448,13 @@ impl Worker {
                 .flatten(),
             body: None,
             expects_continue: false,
+            viewer_scheme: viewer_scheme(request),
+            only_http2: origin_request::is_grpc(
+                rules,
+                request.method(),
+                request.version(),
+                request.headers(),
+            ),
         }
     }
 
@@ -447,6 +462,11 @@ impl Worker {
     fn via(&self, version: http::Version) -> String {
         [origin_request::version_text(version), " ", &self.identity.pseudonym].concat()
     }
+}
+
+/// The scheme that the viewer used, which an origin may be asked by as well. Edges serve cleartext HTTP only.
+fn viewer_scheme<B>(_request: &Request<B>) -> Scheme {
+    Scheme::Http
 }
 
 /// What is asked for a behavior: its origin, or its origin group as a whole.

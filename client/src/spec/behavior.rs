@@ -20,7 +20,7 @@ pub struct CacheBehaviorSpec {
     /// One of three sets: GET HEAD (the default); GET HEAD OPTIONS; GET HEAD OPTIONS PUT POST PATCH DELETE.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_methods: Vec<String>,
-    /// GET HEAD, the default.
+    /// GET HEAD, the default; or GET HEAD OPTIONS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cached_methods: Vec<String>,
     /// The id of a cache policy: how long objects are kept and what tells them apart.
@@ -35,6 +35,9 @@ pub struct CacheBehaviorSpec {
     /// Compression by the edge, in the codings that the cache policy enables.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compress: bool,
+    /// gRPC calls are passed on over HTTP/2. Takes all seven methods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grpc: bool,
 }
 
 /// Which schemes a viewer may use.

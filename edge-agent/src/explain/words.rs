@@ -103,6 +103,7 @@ pub(super) fn key(bytes: &[u8]) -> v1::ExplainedKey {
         kind: match part.kind {
             shown::Kind::Distribution => v1::key_part::Kind::Distribution,
             shown::Kind::Host => v1::key_part::Kind::Host,
+            shown::Kind::Method => v1::key_part::Kind::Method,
             shown::Kind::Path => v1::key_part::Kind::Path,
             shown::Kind::Query => v1::key_part::Kind::Query,
             shown::Kind::Header => v1::key_part::Kind::Header,

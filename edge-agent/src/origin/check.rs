@@ -9,7 +9,7 @@ use aws_sdk_s3::{
         timeout::TimeoutConfig,
     },
 };
-use headland_proto::model::S3Origin;
+use headland_proto::model::{S3Origin, Signing};
 
 use super::credentials::CredentialsStore;
 use crate::error_chain::ErrorChain;
@@ -30,7 +30,8 @@ pub async fn bucket(origin: &S3Origin, credentials: &CredentialsStore) -> Result
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .timeout_config(TimeoutConfig::builder().operation_timeout(CHECK_TIMEOUT).build());
-    if origin.signed {
+    let signed = origin.signing != Signing::Never;
+    if signed {
         let found = credentials.get(origin.credentials_profile.as_deref()).await;
         config = config
             .credentials_provider(found.map_err(|reason| format!("no credentials were found: {reason}"))?);
@@ -42,7 +43,7 @@ pub async fn bucket(origin: &S3Origin, credentials: &CredentialsStore) -> Result
     let bucket = &origin.bucket;
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(404) => Err(format!("there is no bucket {bucket:?} at {}", origin.endpoint)),
-        Some(401 | 403) if origin.signed => Err(format!("bucket {bucket:?} refuses this edge's credentials")),
+        Some(401 | 403) if signed => Err(format!("bucket {bucket:?} refuses this edge's credentials")),
         Some(401 | 403) => Ok(()),
         Some(301 | 307) => Err(format!("bucket {bucket:?} is not in region {:?}", origin.region)),
         Some(status) => Err(format!("bucket {bucket:?} answers with status {status}")),

@@ -120,7 +120,7 @@ impl Looked {
 /// Why a request may neither be answered from the cache nor fill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Past {
-    /// Only GET and HEAD are answered from the cache.
+    /// Only GET and HEAD are answered from the cache, and OPTIONS where that is wished.
     Method,
     /// A body has no meaning in a GET (RFC 9110 section 9.3.1), but to this origin it may have one.
     Body,
@@ -185,7 +185,7 @@ pub(crate) fn decide<'a, B>(
     }
     let (id, query) = (&place.distribution.id, place.query.as_deref());
     let codings = accept_encoding::of(policy.codings, request);
-    let selecting = key::Selecting { headers, codings };
+    let selecting = key::Selecting { method, headers, codings };
     let uri = key::write(key, id, policy, place.path, query, &place.host, selecting);
     let found = lookup::look(grounds, key, uri, &directives, headers);
     if grounds.may_load && found.all().is_empty() && grounds.cache.is_on_disk(key, grounds.counts_as_use) {
@@ -241,13 +241,17 @@ pub(super) fn goes_past_cache(
     has_body: bool,
     behavior: &Behavior,
 ) -> Result<Option<Past>, Refusal> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !behavior.rules.caches(method) {
         return Ok(Some(Past::Method));
     }
     let policy = &behavior.rules.cache_policy;
     let rfc9111 = policy.semantics == Semantics::Rfc9111;
     if has_body {
-        return if rfc9111 { Ok(Some(Past::Body)) } else { Err(Refusal::UnexpectedBody) };
+        return if rfc9111 || method == Method::OPTIONS {
+            Ok(Some(Past::Body))
+        } else {
+            Err(Refusal::UnexpectedBody)
+        };
     }
     if policy.ttl.max.is_zero() {
         return Ok(Some(Past::MaxTtl));

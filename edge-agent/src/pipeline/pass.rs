@@ -47,7 +47,7 @@ impl Worker {
         let alone = self.ask(errand, outgoing).await?;
         let head = &alone.response;
         if let Some(key) = watched
-            && asking.request.method() == Method::GET
+            && asking.request.method() != Method::HEAD
         {
             let facts = ResponseFacts::of(head, Timing { request: asked, response: self.clock.now() });
             let headers = asking.request.headers();

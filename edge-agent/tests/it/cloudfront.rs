@@ -4,5 +4,7 @@ mod custom_errors;
 mod errors;
 mod failover;
 mod forwarding;
+mod options;
+mod signing;
 mod stale;
 mod ttl;

@@ -14,6 +14,10 @@ mod herds;
 mod origin_faults;
 // Connections to origins, from the first request to the last.
 mod origin_connections;
+// TLS toward origins: whom the edge trusts, and what it shows.
+mod origin_tls;
+// HTTP/2 toward origins: many requests on one connection.
+mod origin_http2;
 // What the edge compresses, and for whom.
 mod compression;
 // How an answer came about.

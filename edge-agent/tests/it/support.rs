@@ -5,4 +5,5 @@ pub(crate) mod dates;
 pub(crate) mod edge;
 pub(crate) mod origin;
 pub(crate) mod scenario;
+pub(crate) mod tls_origin;
 pub(crate) mod viewer;

@@ -24,6 +24,7 @@ impl From<&CacheBehaviorSpec> for v1::CacheBehavior {
             compress: spec.compress,
             cache_policy_id: spec.cache_policy_id.clone(),
             origin_request_policy_id: spec.origin_request_policy_id.clone(),
+            grpc: spec.grpc,
         }
     }
 }
@@ -52,6 +53,7 @@ impl TryFrom<&v1::CacheBehavior> for CacheBehaviorSpec {
             compress: wire.compress,
             cache_policy_id: wire.cache_policy_id.clone(),
             origin_request_policy_id: wire.origin_request_policy_id.clone(),
+            grpc: wire.grpc,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use headland_edge_agent::{
     cache::{Limits, disk, tiers::DiskTier},
     clock::{Clock, Timestamp},
-    origin::request::Identity,
+    origin::{credentials::CredentialsStore, request::Identity, tls::OriginTlsConfigs},
     pipeline::Shared,
     routing::{Distribution, Table},
     viewer::{
@@ -41,6 +41,10 @@ pub(crate) struct Options {
     pub(crate) patience: Patience,
     /// Where the disk tier is, if there is one.
     pub(crate) disk: Option<std::path::PathBuf>,
+    /// Where the certificates are that it shows to origins.
+    pub(crate) client_certificates: Option<std::path::PathBuf>,
+    /// The file with its credentials for buckets; otherwise what this machine has.
+    pub(crate) credentials: Option<std::path::PathBuf>,
 }
 
 impl Default for Options {
@@ -55,6 +59,8 @@ impl Default for Options {
                 write: Duration::from_secs(60),
             },
             disk: None,
+            client_certificates: None,
+            credentials: None,
         }
     }
 }
@@ -127,7 +133,12 @@ impl Edge {
             }
         });
         let handle = background.handle().clone();
-        let shared = Arc::new(Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle));
+        let mut shared = Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle.clone());
+        shared.tls = Arc::new(OriginTlsConfigs::new(options.client_certificates));
+        if let Some(file) = options.credentials {
+            shared.credentials = CredentialsStore::from_file(handle, &file);
+        }
+        let shared = Arc::new(shared);
         let sockets = listener::bind(([127, 0, 0, 1], 0).into(), WORKERS).expect("bind");
         let address = sockets[0].local_addr().expect("address");
         let limits =
