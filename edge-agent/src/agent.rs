@@ -265,7 +265,7 @@ impl Running {
         let checks = origin_checks::run(
             sync.view.state.clone(),
             Arc::clone(&shared.routing),
-            shared.credentials.clone(),
+            (shared.credentials.clone(), Arc::clone(&shared.tls)),
             origin_problems,
         );
         let disk = shared.cache.disk.clone();

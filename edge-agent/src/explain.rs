@@ -21,7 +21,6 @@ use crate::{
         revalidation,
     },
     clock::Timestamp,
-    end_to_end,
     pipeline::{
         Shared,
         consider::{self, Act, Decision, Grounds, Looked, Place, Road, Witness},
@@ -58,7 +57,7 @@ impl Explainer for EdgeExplainer {
             Ok(question) => {
                 let mut request = question.into_request();
                 // As of every request that comes in.
-                end_to_end::drop_nominated(request.headers_mut());
+                consider::receive(&mut request);
                 request
             }
             Err(violations) => {

@@ -47,6 +47,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) misses: Counter,
     pub(crate) origin_fetches: Counter,
     pub(crate) origin_errors: Counter,
+    pub(crate) tunnels_opened: Counter,
+    pub(crate) tunnels_closed: Counter,
     pub(crate) viewer_bytes_sent: Counter,
 }
 
@@ -111,6 +113,15 @@ impl Metrics {
     #[must_use]
     pub fn quick_hits(&self) -> u64 {
         self.sum(|w| &w.quick_hits)
+    }
+
+    /// Tunnels (WebSockets) that were opened, and those of them that are open.
+    #[must_use]
+    pub fn tunnels(&self) -> (u64, u64) {
+        // In this order, so that none seems to be closed before it was opened.
+        let closed = self.sum(|w| &w.tunnels_closed);
+        let opened = self.sum(|w| &w.tunnels_opened);
+        (opened, opened.saturating_sub(closed))
     }
 
     /// URIs and groups invalidated by unsafe requests.

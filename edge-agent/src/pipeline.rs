@@ -32,6 +32,7 @@ mod quick;
 mod ranged;
 mod request_id;
 mod respond;
+pub(crate) mod websocket;
 
 use std::{
     borrow::Cow,
@@ -55,18 +56,18 @@ use self::{
     errand::{Asking, Errand, Sent, Way},
     lookup::{Found, Slot},
     request_id::RequestIds,
+    websocket::{Tunnels, WebSocketWanted},
 };
 use crate::{
     cache::{Cache, Limits, coalescing::Fills, key, object::Arena, runs::Runs, tiers::DiskTier},
     clock::{Clock, Timestamp},
-    end_to_end,
     metrics::{Metrics, WorkerMetrics},
     origin::{
         Fault,
         breaker::{Breaker, Breakers},
         credentials::CredentialsStore,
-        http::{self as origin_http, Origins, Outgoing},
-        request::{self as origin_request, Identity, Purpose, SELECTING},
+        http::{self as origin_http, How, Origins, Outgoing},
+        request::{self as origin_request, Identity, Purpose},
         tls::OriginTlsConfigs,
     },
     routing::{Routing, compile::Behavior},
@@ -153,6 +154,7 @@ pub struct Worker {
     compressors: Compressors,
     background: Handle,
     ids: RequestIds,
+    tunnels: Tunnels,
     key: RefCell<Vec<u8>>,
     /// See [`Worker::found_nothing`].
     found_nothing: Cell<bool>,
@@ -181,6 +183,7 @@ impl Worker {
             compressors: shared.compressors.clone(),
             background: shared.background.clone(),
             ids: RequestIds::new(),
+            tunnels: Tunnels::default(),
             key: RefCell::default(),
             found_nothing: Cell::default(),
         }
@@ -199,11 +202,7 @@ impl Worker {
         connection: &Rc<ConnectionState>,
     ) -> Answer {
         self.metrics.requests.add(1);
-        end_to_end::drop_nominated(request.headers_mut());
-        if request.method() == Method::OPTIONS {
-            // They select nothing here, and are to be ignored (RFC 9110 section 13.2.1).
-            SELECTING.iter().for_each(|name| _ = request.headers_mut().remove(name));
-        }
+        consider::receive(&mut request);
         self.answer(request.map(Sent::Body), address, connection)
     }
 
@@ -435,6 +434,14 @@ impl Worker {
         if let MaxForwards::Forward(forwards) = max_forwards::decide(request.method(), request.headers()) {
             max_forwards::set(forwards, &mut headers);
         }
+        let how = if request.extensions().get::<WebSocketWanted>().is_some() {
+            websocket::ask(request.headers(), &mut headers);
+            How::WebSocket
+        } else if origin_request::is_grpc(rules, request.method(), request.version(), request.headers()) {
+            How::Http2
+        } else {
+            How::Usual
+        };
         Outgoing {
             method: match purpose {
                 Purpose::Fill if request.method() == Method::HEAD => Method::GET,
@@ -449,12 +456,7 @@ impl Worker {
             body: None,
             expects_continue: false,
             viewer_scheme: viewer_scheme(request),
-            only_http2: origin_request::is_grpc(
-                rules,
-                request.method(),
-                request.version(),
-                request.headers(),
-            ),
+            how,
         }
     }
 

@@ -36,7 +36,8 @@ pub(super) fn refusal(refusal: Refusal) -> &'static str {
 /// Why a request would not be answered from the cache, nor fill it.
 pub(super) fn past(past: Past) -> &'static str {
     match past {
-        Past::Method => "only GET and HEAD are answered from the cache",
+        Past::Method => "only GET and HEAD, and OPTIONS where that is wished, are answered from the cache",
+        Past::WebSocket => "it asks for a WebSocket, which is between the viewer and the origin",
         Past::Body => "the request has a body, which may mean something to the origin",
         Past::MaxTtl => "the cache policy's maximum TTL is 0: nothing is stored",
         Past::Precondition => {

@@ -76,6 +76,8 @@ pub(super) enum Use {
     Any,
     /// One that is made in HTTP/2 or not at all.
     Http2,
+    /// One that is made in HTTP/1.1, whatever the origin's settings say.
+    Http1,
 }
 
 /// A connection that waits for its next request.
@@ -317,6 +319,7 @@ impl Connections {
 /// What a connection is offered to be.
 fn offer(server: &str, origin: &Origin, purpose: Use) -> Offer {
     match (purpose, origin.http2) {
+        (Use::Http1, _) => Offer::Http1,
         (Use::Http2, _) | (_, Http2::Always) => Offer::Http2,
         (_, Http2::WhereOffered) if server.starts_with("https:") => Offer::Either,
         _ => Offer::Http1,
@@ -337,12 +340,14 @@ fn stream_line(stream: http2::Stream, origin: &Origin) -> Line {
 }
 
 /// Lets hyper speak on a connection.
-async fn hyper_on(io: impl Read + Write + Unpin + 'static) -> Result<SendRequest<OutgoingBody>, Fault> {
+async fn hyper_on(
+    io: impl Read + Write + Unpin + Send + 'static,
+) -> Result<SendRequest<OutgoingBody>, Fault> {
     let begun = http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).handshake(io).await;
     let (sender, connection) = begun.map_err(|error| Fault::Connect(ErrorChain(&error).to_string()))?;
     tokio::task::spawn_local(async move {
         // Whoever has a request under way learns of it from the response.
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::trace!(%error, "a connection to an origin ended");
         }
     });

@@ -69,8 +69,19 @@ pub struct Outgoing {
     pub expects_continue: bool,
     /// The scheme that the viewer used.
     pub viewer_scheme: Scheme,
-    /// Whether it is made in HTTP/2 or not at all.
-    pub only_http2: bool,
+    /// How it is made.
+    pub how: How,
+}
+
+/// How a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As the origin's settings say.
+    Usual,
+    /// In HTTP/2 or not at all.
+    Http2,
+    /// As one that asks for a WebSocket, on a connection in HTTP/1.1 that will be of no other use.
+    WebSocket,
 }
 
 impl Outgoing {
@@ -86,7 +97,7 @@ impl Outgoing {
             body: None,
             expects_continue: false,
             viewer_scheme: self.viewer_scheme,
-            only_http2: self.only_http2,
+            how: self.how,
         }
     }
 }
@@ -211,7 +222,7 @@ impl Origins {
                     if let Some(expectation) = &under_way.expectation {
                         expectation.answered();
                     }
-                    check_framing(&response)?;
+                    check_framing(&response, outgoing.how)?;
                     return Ok((response, under_way));
                 }
                 Err(Fault::Connect(_) | Fault::ConnectTimeout)
@@ -255,7 +266,11 @@ impl Origins {
         if outgoing.expects_continue && !request.body().is_end_stream() {
             *expectation = Some(ask_first(&mut request, origin.response_timeout));
         }
-        let purpose = if outgoing.only_http2 { Use::Http2 } else { Use::Any };
+        let purpose = match outgoing.how {
+            How::Usual => Use::Any,
+            How::Http2 => Use::Http2,
+            How::WebSocket => Use::Http1,
+        };
         self.send(&server, origin, request, None, purpose).await
     }
 
@@ -395,7 +410,7 @@ pub fn name_of(origin: &Origin) -> String {
 /// Refuses a response whose body might not end where it seems to: a transfer coding other than chunked (the client reads it to
 /// the end of the connection and leaves it coded), a length beside a transfer coding, a change of protocol nobody asked for
 /// (RFC 9112 sections 6.1 and 6.3, RFC 9110 section 7.8).
-fn check_framing(response: &Response<ResponseBody>) -> Result<(), Fault> {
+fn check_framing(response: &Response<ResponseBody>, how: How) -> Result<(), Fault> {
     let headers = response.headers();
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
@@ -404,12 +419,18 @@ fn check_framing(response: &Response<ResponseBody>) -> Result<(), Fault> {
         "it has a transfer coding that was not asked for"
     } else if coding.is_some() && headers.contains_key(header::CONTENT_LENGTH) {
         "it has both a length and a transfer coding"
-    } else if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    } else if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && (how != How::WebSocket || !headers.get(header::UPGRADE).is_some_and(is_websocket))
+    {
         "it changes the protocol unasked"
     } else {
         return Ok(());
     };
     Err(Fault::Response(wrong.to_owned()))
+}
+
+fn is_websocket(upgrade: &HeaderValue) -> bool {
+    upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 fn target(mut path: String, query: Option<&str>) -> Result<PathAndQuery, InvalidUri> {

@@ -7,7 +7,10 @@ use std::{borrow::Cow, sync::Arc};
 use headland_proto::model::{MethodSet, Semantics};
 use http::{HeaderMap, Method, Request, header};
 
-use super::lookup::{self, Found, Slot};
+use super::{
+    lookup::{self, Found, Slot},
+    websocket::{self, WebSocketWanted},
+};
 use crate::{
     cache::{
         Cache,
@@ -16,7 +19,8 @@ use crate::{
         reuse::Permission,
     },
     clock::Timestamp,
-    origin::request::Identity,
+    end_to_end,
+    origin::request::{Identity, SELECTING},
     routing::{Distribution, Table, compile::Behavior},
     viewer::{
         accept_encoding,
@@ -122,6 +126,8 @@ impl Looked {
 pub(crate) enum Past {
     /// Only GET and HEAD are answered from the cache, and OPTIONS where that is wished.
     Method,
+    /// It asks for a WebSocket.
+    WebSocket,
     /// A body has no meaning in a GET (RFC 9110 section 9.3.1), but to this origin it may have one.
     Body,
     /// The policy's maximum TTL is zero.
@@ -137,6 +143,7 @@ impl Past {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Method => "method",
+            Self::WebSocket => "websocket",
             Self::Body => "request-body",
             Self::MaxTtl => "max-ttl-zero",
             Self::Precondition => "precondition",
@@ -148,9 +155,22 @@ impl Past {
     pub(crate) const fn forward(self) -> Forward {
         match self {
             Self::Method => Forward::Method,
-            Self::Body | Self::MaxTtl | Self::Precondition => Forward::Bypass,
+            Self::WebSocket | Self::Body | Self::MaxTtl | Self::Precondition => Forward::Bypass,
             Self::RequestNoStore => Forward::Request,
         }
+    }
+}
+
+/// Takes from a request what is not about its answer: what was for this hop only, and what means nothing for its method. That it asks
+/// for a WebSocket stays known.
+pub(crate) fn receive<B>(request: &mut Request<B>) {
+    if websocket::is_wanted(request) {
+        request.extensions_mut().insert(WebSocketWanted);
+    }
+    end_to_end::drop_nominated(request.headers_mut());
+    if request.method() == Method::OPTIONS {
+        // They select nothing here, and are to be ignored (RFC 9110 section 13.2.1).
+        SELECTING.iter().for_each(|name| _ = request.headers_mut().remove(name));
     }
 }
 
@@ -177,6 +197,9 @@ pub(crate) fn decide<'a, B>(
     }
     let policy = &place.behavior.rules.cache_policy;
     let directives = lookup::directives(policy, headers);
+    if request.extensions().get::<WebSocketWanted>().is_some() {
+        return Ok(Decision::For(place, Act::Past(Past::WebSocket)));
+    }
     if let Some(past) = goes_past_cache(method, headers, has_body, place.behavior)? {
         return match directives.only_if_cached {
             true => Err(Refusal::OnlyIfCached),

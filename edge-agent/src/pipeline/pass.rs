@@ -45,6 +45,9 @@ impl Worker {
             && origin_request::expects_continue(asking.request.version(), asking.request.headers());
         let asked = self.clock.now();
         let alone = self.ask(errand, outgoing).await?;
+        if alone.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Box::pin(self.switch(errand, alone, asking.id, asking.busy)).await;
+        }
         let head = &alone.response;
         if let Some(key) = watched
             && asking.request.method() != Method::HEAD

@@ -18,6 +18,10 @@ mod origin_connections;
 mod origin_tls;
 // HTTP/2 toward origins: many requests on one connection.
 mod origin_http2;
+// WebSockets, and all else that asks for another protocol.
+mod websockets;
+// gRPC, with real clients and servers.
+mod grpc;
 // What the edge compresses, and for whom.
 mod compression;
 // How an answer came about.

@@ -155,12 +155,20 @@ impl Origin {
         }
     }
 
-    /// Whether it can be asked in HTTP/2 for any viewer.
+    /// Whether connections are made with TLS for all viewers.
+    #[must_use]
+    pub fn always_uses_tls(&self) -> bool {
+        match &self.kind {
+            OriginKind::S3(s3) => s3.scheme == Scheme::Https,
+            OriginKind::Custom(custom) => custom.scheme == Some(Scheme::Https),
+        }
+    }
+
+    /// Whether it can be asked in HTTP/2 for all viewers.
     #[must_use]
     pub fn can_speak_http2(&self) -> bool {
-        let always_tls =
-            matches!(&self.kind, OriginKind::Custom(custom) if custom.scheme == Some(Scheme::Https));
-        always_tls || self.http2 == Http2::Always
+        let custom = matches!(self.kind, OriginKind::Custom(_));
+        custom && (self.always_uses_tls() || self.http2 == Http2::Always)
     }
 }
 
