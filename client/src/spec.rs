@@ -31,8 +31,8 @@ pub use self::{
     },
     key::{KeyGroupSpec, PublicKeySpec},
     origin::{
-        CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginShieldSpec, OriginSpec,
-        ProtocolPolicy, S3OriginSpec, Signing,
+        CustomHeaderSpec, CustomOriginSpec, Http2, InvalidOriginUrl, OriginKind, OriginShieldSpec,
+        OriginSpec, OriginTlsSpec, ProtocolPolicy, S3OriginSpec, Signing, TlsVersion,
     },
     parse::{Source, Spec, in_spec_words},
     policy::{

@@ -35,7 +35,7 @@ use crate::{
     error_chain::ErrorChain,
     explain::EdgeExplainer,
     geo::{self, Locations},
-    origin::request::Identity,
+    origin::{request::Identity, tls::OriginTlsConfigs},
     origin_checks,
     origin_problems::OriginProblems,
     peers::Peers,
@@ -274,7 +274,7 @@ impl Running {
         let checks = origin_checks::run(
             sync.view.state.clone(),
             Arc::clone(&shared.routing),
-            shared.credentials.clone(),
+            (shared.credentials.clone(), Arc::clone(&shared.tls)),
             origin_problems,
         );
         let disk = shared.cache.disk.clone();
@@ -341,6 +341,7 @@ fn shared(
     let disk = disk(settings.cache.disk.as_ref(), &clock)?;
     let mut shared = Shared::new(limits, disk, workers, identity, clock, runtime.clone());
     shared.peers = Arc::new(Peers::new(edge_id.to_string(), settings.location.clone()));
+    shared.tls = Arc::new(OriginTlsConfigs::new(settings.origin_client_certificates.clone()));
     let geo = settings.geo.clone();
     let locations = Locations::open(geo.database, geo.asn_database);
     Ok(shared.receiving(reception(settings, listeners)?).locating(locations))

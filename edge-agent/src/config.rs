@@ -56,6 +56,8 @@ pub struct Settings {
     pub control_planes: Vec<Uri>,
     /// The cache.
     pub cache: CacheSettings,
+    /// Directory of the certificates that this edge shows to origins; `None` if it has none.
+    pub origin_client_certificates: Option<PathBuf>,
     /// Threads that serve viewers; at least one.
     pub workers: usize,
     /// Longest time that running requests get at a stop.
@@ -232,6 +234,10 @@ impl Settings {
             cache_background_fill_percent: Some(self.cache.background_fill_percent.to_string()),
             cache_disk_path: self.cache.disk.as_ref().map(|disk| disk.path.display().to_string()),
             cache_disk_bytes: self.cache.disk.as_ref().map(|disk| format_bytes(disk.bytes)),
+            origin_client_certificates: self
+                .origin_client_certificates
+                .as_ref()
+                .map(|path| path.display().to_string()),
             workers: Some(self.workers.to_string()),
             drain_timeout: Some(format_duration(self.drain_timeout)),
             limits_header_timeout: Some(format_duration(self.limits.header_timeout)),

@@ -24,7 +24,6 @@ use crate::{
         revalidation,
     },
     clock::Timestamp,
-    end_to_end,
     pipeline::{
         Shared,
         consider::{self, Act, Asker, Decision, Grounds, Looked, Place, Road, Witness},
@@ -66,7 +65,7 @@ impl Explainer for EdgeExplainer {
                 let viewer = viewer(&question);
                 let mut request = question.into_request();
                 // As of every request that comes in.
-                end_to_end::drop_nominated(request.headers_mut());
+                consider::receive(&mut request);
                 edge_headers::put(&mut request, &table, viewer, &self.shared.locations);
                 (request, viewer)
             }

@@ -65,7 +65,7 @@ pub fn key_writer(policy: &CachePolicy) -> impl Fn(&mut Vec<u8>, &str, Option<&s
     let distribution = "EABCDEFGHIJKLM".parse().unwrap_or_else(|_| unreachable!("it is an id"));
     move |out, path, query, headers| {
         let query = key::select_query(query, &policy.query_strings);
-        let request = key::Selecting { headers, codings: Codings::default() };
+        let request = key::Selecting { method: &http::Method::GET, headers, codings: Codings::default() };
         key::write(out, &distribution, policy, path, query.as_deref(), "cdn.test", request);
     }
 }
@@ -129,7 +129,11 @@ impl QuickWorker {
         let Some(distribution) = table.distribution(host) else { return false };
         let policy = &distribution.behavior(path).rules.cache_policy;
         let (now, mut key) = (self.shared.clock.now(), Vec::new());
-        let request = key::Selecting { headers: &HeaderMap::new(), codings: Codings::default() };
+        let request = key::Selecting {
+            method: &http::Method::GET,
+            headers: &HeaderMap::new(),
+            codings: Codings::default(),
+        };
         key::write(&mut key, &distribution.id, policy, path, None, host, request);
         self.shared.cache.insert(key.into(), object(policy, headers, body, now), now);
         true

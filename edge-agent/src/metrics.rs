@@ -53,6 +53,8 @@ pub(crate) struct WorkerMetrics {
     /// Of these, for which no edge of the shield could be asked.
     pub(crate) shield_failures: Counter,
     pub(crate) origin_errors: Counter,
+    pub(crate) tunnels_opened: Counter,
+    pub(crate) tunnels_closed: Counter,
     pub(crate) viewer_bytes_sent: Counter,
 }
 
@@ -123,6 +125,15 @@ impl Metrics {
     #[must_use]
     pub fn shield(&self) -> [(&'static str, u64); 2] {
         [("answered", self.sum(|w| &w.shield_answers)), ("unreachable", self.sum(|w| &w.shield_failures))]
+    }
+
+    /// Tunnels (WebSockets) that were opened, and those of them that are open.
+    #[must_use]
+    pub fn tunnels(&self) -> (u64, u64) {
+        // In this order, so that none seems to be closed before it was opened.
+        let closed = self.sum(|w| &w.tunnels_closed);
+        let opened = self.sum(|w| &w.tunnels_opened);
+        (opened, opened.saturating_sub(closed))
     }
 
     /// URIs and groups invalidated by unsafe requests.

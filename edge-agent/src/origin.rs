@@ -10,12 +10,15 @@ pub mod breaker;
 pub mod check;
 mod connections;
 pub mod credentials;
+mod dial;
 mod handover;
 pub mod http;
+mod http2;
 mod plain;
 pub mod request;
 pub mod response;
 pub mod s3;
+pub mod tls;
 mod wire;
 
 /// Why an origin gave no response, or not the whole of it. The pipeline knows which origin.
@@ -24,6 +27,9 @@ pub enum Fault {
     /// No connection was made: refused, unreachable, name not found, TLS refused.
     #[error("connect to the origin: {0}")]
     Connect(String),
+    /// No connection was made, because one side's certificate did not do, or there is none to show.
+    #[error("connect to the origin: {0}")]
+    Tls(String),
     /// No connection was made in time.
     #[error("connect to the origin: timed out")]
     ConnectTimeout,
@@ -53,6 +59,7 @@ impl Fault {
     pub fn is_the_origins(&self) -> bool {
         match self {
             Self::Connect(_)
+            | Self::Tls(_)
             | Self::ConnectTimeout
             | Self::ResponseTimeout
             | Self::Response(_)
@@ -67,6 +74,7 @@ impl Fault {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Connect(_) => "origin-unreachable",
+            Self::Tls(_) => "origin-tls",
             Self::ConnectTimeout => "origin-connect-timeout",
             Self::ResponseTimeout => "origin-response-timeout",
             Self::Response(_) => "origin-response-unusable",

@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use headland_proto::{
-    model::{CustomOrigin, Origin, OriginKind, Scheme},
+    model::{CustomOrigin, Http2, Origin, OriginKind, Scheme},
     v1,
 };
 use http::Uri;
@@ -76,7 +76,8 @@ impl Peer {
     fn new(wire: &v1::Peer) -> Option<Self> {
         let url = wire.url.parse::<Uri>().ok().filter(|url| url.scheme_str() == Some("http"))?;
         let host = url.host()?.parse().ok()?;
-        let custom = CustomOrigin { scheme: Scheme::Http, host, port: url.port_u16()? };
+        let port = url.port_u16()?;
+        let custom = CustomOrigin { scheme: Some(Scheme::Http), host, http_port: port, https_port: port };
         let origin = Origin {
             id: format!("edge {}", wire.edge_id),
             path: String::new(),
@@ -86,6 +87,9 @@ impl Peer {
             response_timeout: CONNECTION_TIMEOUT,
             keepalive_timeout: KEEPALIVE_TIMEOUT,
             kind: OriginKind::Custom(custom),
+            completion_timeout: None,
+            tls: None,
+            http2: Http2::Off,
             shield: None,
         };
         let hash = hash(wire.edge_id.as_bytes());

@@ -35,6 +35,7 @@ mod ranged;
 mod request_id;
 mod respond;
 mod shield;
+pub(crate) mod websocket;
 
 use std::{
     borrow::Cow,
@@ -59,19 +60,20 @@ use self::{
     lookup::{Found, Slot},
     request_id::RequestIds,
     shield::HEADLAND_REFUSED,
+    websocket::{Tunnels, WebSocketWanted},
 };
 use crate::{
     cache::{Cache, Limits, coalescing::Fills, key, object::Arena, runs::Runs, tiers::DiskTier},
     clock::{Clock, Timestamp},
-    end_to_end,
     geo::Locations,
     metrics::{Metrics, WorkerMetrics},
     origin::{
         Fault,
         breaker::{Breaker, Breakers},
         credentials::CredentialsStore,
-        http::{self as origin_http, Origins, Outgoing},
+        http::{self as origin_http, How, Origins, Outgoing},
         request::{self as origin_request, Identity, Purpose},
+        tls::OriginTlsConfigs,
     },
     peers::{FromPeer, Peers},
     routing::{Routing, compile::Behavior},
@@ -110,7 +112,7 @@ pub struct Shared {
     /// Credentials for origins.
     pub credentials: CredentialsStore,
     /// TLS toward origins.
-    pub tls: Arc<rustls::ClientConfig>,
+    pub tls: Arc<OriginTlsConfigs>,
     /// Who this edge is, to origins.
     pub identity: Identity,
     /// The other edges.
@@ -160,7 +162,7 @@ impl Shared {
             breakers: Arc::default(),
             metrics: Arc::new(metrics),
             credentials: CredentialsStore::new(background.clone()),
-            tls: origin_http::tls_config(),
+            tls: Arc::new(OriginTlsConfigs::new(None)),
             identity,
             peers: Arc::default(),
             verified: Verified::default(),
@@ -201,6 +203,7 @@ pub struct Worker {
     reception: Arc<Reception>,
     locations: Arc<Locations>,
     ids: RequestIds,
+    tunnels: Tunnels,
     key: RefCell<Vec<u8>>,
     /// See [`Worker::found_nothing`].
     found_nothing: Cell<bool>,
@@ -233,6 +236,7 @@ impl Worker {
             reception: Arc::clone(&shared.reception),
             locations: Arc::clone(&shared.locations),
             ids: RequestIds::new(),
+            tunnels: Tunnels::default(),
             key: RefCell::default(),
             found_nothing: Cell::default(),
         }
@@ -261,7 +265,7 @@ impl Worker {
         connection: &Rc<ConnectionState>,
     ) -> Answer {
         self.metrics.requests.add(1);
-        end_to_end::drop_nominated(request.headers_mut());
+        consider::receive(&mut request);
         let viewer = peer.viewer(&self.reception.proxies, request.headers_mut());
         self.answer(request.map(Sent::Body), viewer, connection)
     }
@@ -526,8 +530,19 @@ impl Worker {
         if let MaxForwards::Forward(forwards) = max_forwards::decide(request.method(), request.headers()) {
             max_forwards::set(forwards, &mut headers);
         }
+        let how = if request.extensions().get::<WebSocketWanted>().is_some() {
+            websocket::ask(request.headers(), &mut headers);
+            How::WebSocket
+        } else if origin_request::is_grpc(rules, request.method(), request.version(), request.headers()) {
+            How::Http2
+        } else {
+            How::Usual
+        };
         Outgoing {
-            method: if purpose == Purpose::Fill { Method::GET } else { request.method().clone() },
+            method: match purpose {
+                Purpose::Fill if request.method() == Method::HEAD => Method::GET,
+                _ => request.method().clone(),
+            },
             path: errand.path.clone(),
             query: errand.query.clone(),
             headers,
@@ -536,7 +551,9 @@ impl Worker {
                 .flatten(),
             body: None,
             expects_continue: false,
-            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request, scheme)).flatten(),
+            viewer_scheme: scheme,
+            how,
+            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request)).flatten(),
         }
     }
 

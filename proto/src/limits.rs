@@ -44,6 +44,15 @@ pub const ORIGIN_GROUP_MEMBERS: (usize, usize) = (2, 10);
 pub const ORIGIN_ID_CHARS_MAX: usize = 128;
 /// Characters of an origin path. CloudFront: 255.
 pub const ORIGIN_PATH_CHARS_MAX: usize = 255;
+/// Bytes of the certificates of authorities that an origin is verified against.
+pub const CA_CERTIFICATES_BYTES_MAX: usize = 65_536;
+/// Certificates of authorities that an origin is verified against.
+pub const CA_CERTIFICATES_MAX: usize = 32;
+/// Characters of the name of a client certificate.
+pub const CLIENT_CERTIFICATE_CHARS_MAX: usize = 64;
+/// Range of the time for a request and its complete response. CloudFront: at least the response timeout, without a maximum; a day.
+pub const RESPONSE_COMPLETION_TIMEOUT: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(86_400));
 /// Custom headers of an origin. CloudFront: 30.
 pub const CUSTOM_HEADERS_MAX: usize = 30;
 /// Characters of a custom header's name. CloudFront: 256.

@@ -20,7 +20,7 @@ pub struct CacheBehaviorSpec {
     /// One of three sets: GET HEAD (the default); GET HEAD OPTIONS; GET HEAD OPTIONS PUT POST PATCH DELETE.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_methods: Vec<String>,
-    /// GET HEAD, the default.
+    /// GET HEAD, the default; or GET HEAD OPTIONS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cached_methods: Vec<String>,
     /// The id of a cache policy: how long objects are kept and what tells them apart.
@@ -41,6 +41,9 @@ pub struct CacheBehaviorSpec {
     /// Ids of key groups, at most 4: only requests signed with a key of one of them are served. `trusted_key_groups` is understood, too.
     #[serde(default, alias = "trusted_key_groups", skip_serializing_if = "Vec::is_empty")]
     pub trusted_key_group_ids: Vec<String>,
+    /// gRPC calls are passed on over HTTP/2. Takes all seven methods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grpc: bool,
 }
 
 /// Which schemes a viewer may use.

@@ -24,10 +24,16 @@ pub struct OriginSpec {
     pub connection_timeout: Option<SpecDuration>,
     /// Longest silence, 1 s to 120 s. Default 30 s.
     pub response_timeout: Option<SpecDuration>,
+    /// Time for a request and its complete response, at least response_timeout. Default none.
+    pub response_completion_timeout: Option<SpecDuration>,
     /// How long an idle connection is kept, 1 s to 120 s. Default 5 s.
     pub keepalive_timeout: Option<SpecDuration>,
     /// Whose edges alone ask it. Default: every edge does.
     pub origin_shield: Option<OriginShieldSpec>,
+    /// How HTTPS connections are made. Default: what the edge's machine trusts, TLS 1.2 or 1.3, no client certificate.
+    pub tls: Option<OriginTlsSpec>,
+    /// When it is asked in HTTP/2. Default off.
+    pub http2: Option<Http2>,
     /// What kind of server it is. The control plane requires one.
     pub kind: Option<OriginKind>,
 }
@@ -67,9 +73,15 @@ struct OriginFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     response_timeout: Option<SpecDuration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    response_completion_timeout: Option<SpecDuration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     keepalive_timeout: Option<SpecDuration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin_shield: Option<OriginShieldSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tls: Option<OriginTlsSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    http2: Option<Http2>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     s3: Option<S3OriginSpec>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,8 +105,11 @@ impl TryFrom<OriginFields> for OriginSpec {
             connection_attempts: fields.connection_attempts,
             connection_timeout: fields.connection_timeout,
             response_timeout: fields.response_timeout,
+            response_completion_timeout: fields.response_completion_timeout,
             keepalive_timeout: fields.keepalive_timeout,
             origin_shield: fields.origin_shield,
+            tls: fields.tls,
+            http2: fields.http2,
             kind,
         })
     }
@@ -114,8 +129,11 @@ impl From<OriginSpec> for OriginFields {
             connection_attempts: spec.connection_attempts,
             connection_timeout: spec.connection_timeout,
             response_timeout: spec.response_timeout,
+            response_completion_timeout: spec.response_completion_timeout,
             keepalive_timeout: spec.keepalive_timeout,
             origin_shield: spec.origin_shield,
+            tls: spec.tls,
+            http2: spec.http2,
             s3,
             custom,
         }
@@ -163,6 +181,8 @@ pub struct S3OriginSpec {
 pub enum Signing {
     /// With AWS Signature Version 4.
     Always,
+    /// Unless the viewer's Authorization reaches the bucket.
+    NoOverride,
     /// For public buckets.
     Never,
 }
@@ -195,6 +215,47 @@ pub enum ProtocolPolicy {
     HttpsOnly,
     /// The scheme the viewer used.
     MatchViewer,
+}
+
+/// How HTTPS connections to an origin are made. Its certificate is always verified.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginTlsSpec {
+    /// Certificates of authorities in PEM, in place of those that the edge's machine trusts.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ca_certificates: String,
+    /// The name of a certificate on the edges, which they show: `<name>.crt` and `<name>.key` there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub client_certificate: String,
+    /// The name that the origin's certificate must have. Default: the origin's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server_name: String,
+    /// Default tls-1.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_version: Option<TlsVersion>,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[serde(rename = "tls-1.2")]
+    V1_2,
+    /// TLS 1.3.
+    #[serde(rename = "tls-1.3")]
+    V1_3,
+}
+
+/// When an origin is asked in HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Http2 {
+    /// Never, but for gRPC.
+    Off,
+    /// Over HTTPS, where it is offered.
+    WhereOffered,
+    /// Always.
+    Always,
 }
 
 /// Not a URL that names an origin.

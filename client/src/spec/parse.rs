@@ -160,8 +160,11 @@ pub fn in_spec_words(description: &str) -> String {
         "MATCH_VIEWER",
         "NEVER",
         "NONE",
+        "NO_OVERRIDE",
+        "OFF",
         "REDIRECT_TO_HTTPS",
         "RFC9111",
+        "WHERE_OFFERED",
         "WHITELIST",
     ];
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -59,6 +59,9 @@ impl Figures {
         out.counters("not_compressed", help, "reason", metrics.not_compressed())?;
         let help = "Requests answered by the response to another request";
         out.counter("collapsed_requests", help, metrics.collapsed())?;
+        let (opened, open) = metrics.tunnels();
+        out.counter("tunnels", "WebSockets that were opened", opened)?;
+        out.gauge("tunnels_open", "WebSockets that are open", open)?;
         let help = "URIs and groups invalidated by unsafe requests";
         out.counter("invalidations", help, metrics.invalidations())
     }

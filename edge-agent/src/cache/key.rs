@@ -12,7 +12,7 @@ use headland_proto::{
     id::DistributionId,
     model::{CacheBehavior, CachePolicy, Codings, NameSelection},
 };
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 
 /// Appends the key of a request to `out`, which the caller has emptied; `host` is canonical. Returns how much of it stands for the
 /// URI alone: distribution, path, query and, where it is keyed, host. Without allocation unless cookies are selected.
@@ -23,9 +23,13 @@ pub fn write(
     path: &str,
     forwarded_query: Option<&str>,
     host: &str,
-    Selecting { headers, codings }: Selecting<'_>,
+    Selecting { method, headers, codings }: Selecting<'_>,
 ) -> UriPart {
     let uri = write_uri(out, distribution, policy, path, forwarded_query, host);
+    if method == Method::OPTIONS {
+        // What it brings is another thing than what a GET does (CloudFront guide, "Cached HTTP methods").
+        part(out, b'm', method.as_str().as_bytes());
+    }
     write_codings(out, codings);
     for name in policy.headers.iter().filter(|name| **name != header::HOST) {
         for value in headers.get_all(name) {
@@ -42,6 +46,8 @@ pub fn write(
 /// What of a request may be in its key beside the URI.
 #[derive(Debug, Clone, Copy)]
 pub struct Selecting<'r> {
+    /// Its method. GET and HEAD are one.
+    pub method: &'r Method,
     /// Its headers.
     pub headers: &'r HeaderMap,
     /// The content codings that it accepts, of those that the policy enables.
@@ -216,7 +222,7 @@ mod tests {
     }
 
     fn selecting(headers: &HeaderMap) -> Selecting<'_> {
-        Selecting { headers, codings: Codings::default() }
+        Selecting { method: &Method::GET, headers, codings: Codings::default() }
     }
 
     #[test]
@@ -274,7 +280,7 @@ mod tests {
         let of = |codings: &[Coding]| {
             let (mut out, codings) = (Vec::new(), codings.iter().copied().collect());
             let id = "EABCDEFGHIJKLM".parse().expect("id");
-            let request = Selecting { headers: &HeaderMap::new(), codings };
+            let request = Selecting { method: &Method::GET, headers: &HeaderMap::new(), codings };
             let uri = write(&mut out, &id, &p, "/a", None, "cdn.test", request);
             (uri.uri(&out).to_vec(), out)
         };
@@ -327,6 +333,8 @@ mod tests {
                     target: headland_proto::model::Target::Origin(0),
                     viewer_protocol: ViewerProtocol::AllowAll,
                     allowed_methods: MethodSet::GetHead,
+                    caches_options: false,
+                    grpc: false,
                     cache_policy: std::sync::Arc::new(cache_policy),
                     origin_request_policy: also.map(|(cookies, query_strings)| {
                         let headers = OriginHeaders::None;

@@ -113,6 +113,7 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> Result<Settings, Vec<Pro
             Checker::control_plane,
         ),
         cache: CacheSettings { memory_bytes, object_bytes_max, background_fill_percent, disk },
+        origin_client_certificates: layer.origin_client_certificates.map(|text| c.client_certificates(text)),
         workers: match layer.workers {
             Some(text) => c.count("workers", &text, WORKERS_MAX),
             None => machine.parallelism.clamp(1, WORKERS_MAX),
@@ -226,6 +227,13 @@ impl Checker {
         let text = text.unwrap_or_else(|| DATA_DIR_DEFAULT.to_owned());
         if text.is_empty() {
             self.problem("data_dir", "is empty; name a directory");
+        }
+        text.into()
+    }
+
+    fn client_certificates(&mut self, text: String) -> PathBuf {
+        if text.is_empty() {
+            self.problem("origin.client_certificates", "is empty; name a directory");
         }
         text.into()
     }

@@ -70,6 +70,9 @@ pub struct Layer {
     /// Space for the disk cache; to be given with its directory
     #[arg(long, value_name = "SIZE", env = "HEADLAND_CACHE_DISK_BYTES")]
     pub cache_disk_bytes: Option<String>,
+    /// Directory of the certificates that this edge shows to origins: NAME.crt and NAME.key, in PEM; default: it shows none
+    #[arg(long, value_name = "DIR", env = "HEADLAND_ORIGIN_CLIENT_CERTIFICATES")]
+    pub origin_client_certificates: Option<String>,
     /// Threads that serve viewers; default: as many as can run at once
     #[arg(long, value_name = "COUNT", env = "HEADLAND_WORKERS")]
     pub workers: Option<String>,
@@ -118,6 +121,7 @@ impl Layer {
                 .or(below.cache_background_fill_percent),
             cache_disk_path: self.cache_disk_path.or(below.cache_disk_path),
             cache_disk_bytes: self.cache_disk_bytes.or(below.cache_disk_bytes),
+            origin_client_certificates: self.origin_client_certificates.or(below.origin_client_certificates),
             workers: self.workers.or(below.workers),
             drain_timeout: self.drain_timeout.or(below.drain_timeout),
             limits_header_timeout: self.limits_header_timeout.or(below.limits_header_timeout),
@@ -169,6 +173,7 @@ pub(super) struct File {
     control_planes: Option<Vec<String>>,
     geo: Geo,
     cache: Cache,
+    origin: Origin,
     workers: Option<Scalar>,
     drain_timeout: Option<Scalar>,
     limits: Limits,
@@ -202,6 +207,12 @@ struct Memory {
 struct Disk {
     path: Option<String>,
     bytes: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Origin {
+    client_certificates: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -241,6 +252,7 @@ impl From<File> for Layer {
             cache_background_fill_percent: text(file.cache.background_fill_percent),
             cache_disk_path: file.cache.disk.path,
             cache_disk_bytes: text(file.cache.disk.bytes),
+            origin_client_certificates: file.origin.client_certificates,
             workers: text(file.workers),
             drain_timeout: text(file.drain_timeout),
             limits_header_timeout: text(file.limits.header_timeout),
@@ -274,6 +286,7 @@ impl From<Layer> for File {
                 object_bytes_max: scalar(layer.cache_object_bytes_max),
                 background_fill_percent: scalar(layer.cache_background_fill_percent),
             },
+            origin: Origin { client_certificates: layer.origin_client_certificates },
             workers: scalar(layer.workers),
             drain_timeout: scalar(layer.drain_timeout),
             limits: Limits {

@@ -27,7 +27,7 @@ use crate::{
 
 fn selecting<'r>(policy: &CachePolicy, headers: &'r HeaderMap) -> key::Selecting<'r> {
     let codings = accept_encoding::of_headers(policy.codings, http::Version::HTTP_11, headers);
-    key::Selecting { headers, codings }
+    key::Selecting { method: &http::Method::GET, headers, codings }
 }
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);

@@ -64,7 +64,8 @@ fn not_signed(denial: Denial) -> &'static str {
 /// Why a request would not be answered from the cache, nor fill it.
 pub(super) fn past(past: Past) -> &'static str {
     match past {
-        Past::Method => "only GET and HEAD are answered from the cache",
+        Past::Method => "only GET and HEAD, and OPTIONS where that is wished, are answered from the cache",
+        Past::WebSocket => "it asks for a WebSocket, which is between the viewer and the origin",
         Past::Body => "the request has a body, which may mean something to the origin",
         Past::MaxTtl => "the cache policy's maximum TTL is 0: nothing is stored",
         Past::Precondition => {
@@ -131,6 +132,7 @@ pub(super) fn key(bytes: &[u8]) -> v1::ExplainedKey {
         kind: match part.kind {
             shown::Kind::Distribution => v1::key_part::Kind::Distribution,
             shown::Kind::Host => v1::key_part::Kind::Host,
+            shown::Kind::Method => v1::key_part::Kind::Method,
             shown::Kind::Path => v1::key_part::Kind::Path,
             shown::Kind::Query => v1::key_part::Kind::Query,
             shown::Kind::Header => v1::key_part::Kind::Header,

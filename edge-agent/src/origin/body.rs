@@ -132,6 +132,11 @@ impl OutgoingBody {
         self.expectation = Some(Waiting { expectation, patience, overdue: None });
     }
 
+    /// Is sent at once, whatever the origin was to be asked.
+    pub(super) fn wait_no_longer(&mut self) {
+        self.expectation = None;
+    }
+
     /// Grows with every piece that is sent.
     pub(super) fn progress(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.progress)

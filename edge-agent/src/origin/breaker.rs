@@ -155,7 +155,7 @@ impl Breaker {
     pub fn failed(&self, fault: &Fault, began: Timestamp, now: Timestamp) {
         let slow = match fault {
             Fault::ConnectTimeout | Fault::ResponseTimeout => true,
-            Fault::Connect(_) => false,
+            Fault::Connect(_) | Fault::Tls(_) => false,
             // Not the origin's doing; or it was there, and what it sent says nothing of what it will send to others.
             Fault::Credentials(_)
             | Fault::Request(_)

@@ -10,25 +10,28 @@ use std::{
     time::Duration,
 };
 
-use headland_proto::model::Origin;
-use http::{Request, Response, Uri};
+use futures::future::Either;
+use headland_proto::model::{Http2, Origin};
+use http::{Request, Response};
 use hyper::{
     client::conn::http1::{self, SendRequest},
     rt::{Read, Write},
 };
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::{
     net::TcpStream,
+    sync::Mutex as AsyncMutex,
     time::{Instant, Sleep, sleep, timeout},
 };
-use tower::Service as _;
 
 use super::{
     Fault,
     body::OutgoingBody,
+    dial::{self, Dialled, dial},
     handover::HandedOver,
+    http2,
     response::ResponseBody,
+    tls::{Offer, OriginTlsConfigs},
     wire::{Exchanged, Wire, WireBody},
 };
 use crate::error_chain::ErrorChain;
@@ -37,18 +40,44 @@ use crate::error_chain::ErrorChain;
 const IDLE_MAX: usize = 64;
 /// Bytes of a response head, and the most that is read ahead of the viewer.
 const READ_BUFFER_BYTES: usize = 64 << 10;
+/// How long it is remembered that an origin does not offer HTTP/2.
+const OFFERS_NO_HTTP2: Duration = Duration::from_secs(60);
 /// How often the connections are looked through for those that have waited too long, while there are any.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One worker's connections.
 #[derive(Debug)]
 pub(super) struct Connections {
-    tls: Arc<rustls::ClientConfig>,
+    tls: Arc<OriginTlsConfigs>,
     /// By connection timeout, which they cannot be told with each connection.
-    connectors: RefCell<HashMap<Duration, HttpsConnector<HttpConnector>>>,
-    /// By scheme and authority, the one that was used last at the end.
+    connectors: RefCell<HashMap<Duration, HttpConnector>>,
+    /// By scheme and authority, and by how TLS is spoken; the one that was used last at the end.
     idle: RefCell<HashMap<Rc<str>, Vec<Idle>, foldhash::fast::RandomState>>,
+    multiplexed: RefCell<HashMap<Rc<str>, Multiplexed, foldhash::fast::RandomState>>,
     sweeping: Cell<bool>,
+}
+
+/// The HTTP/2 connections to one server.
+#[derive(Debug, Default)]
+struct Multiplexed {
+    connections: Vec<Rc<http2::Connection>>,
+    /// Held by the one who makes a connection, for which the others wait.
+    turn: Rc<AsyncMutex<()>>,
+    /// It has offered none, and is not asked again until then.
+    none_until: Option<Instant>,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// A plain request.
+    Plain,
+    /// Any other.
+    Any,
+    /// One that is made in HTTP/2 or not at all.
+    Http2,
+    /// One that is made in HTTP/1.1, whatever the origin's settings say.
+    Http1,
 }
 
 /// A connection that waits for its next request.
@@ -73,6 +102,8 @@ enum Speaker {
     Wire(Rc<Wire>),
     /// hyper, for good.
     Hyper(SendRequest<OutgoingBody>),
+    /// hyper in HTTP/2, and others on the same connection.
+    Stream(http2::Stream),
 }
 
 impl Speaker {
@@ -86,13 +117,15 @@ impl Speaker {
             // Nobody reads the rest of a response whose connection is given back.
             Self::Wire(wire) => Rc::strong_count(wire) > 1 || !wire.is_ready(),
             Self::Hyper(sender) => sender.is_closed(),
+            // The connection is kept, and not the place on it.
+            Self::Stream(_) => true,
         }
     }
 
     /// Whether the last response is done with.
     fn is_ready(&self) -> bool {
         match self {
-            Self::Wire(_) => true,
+            Self::Wire(_) | Self::Stream(_) => true,
             Self::Hyper(sender) => sender.is_ready(),
         }
     }
@@ -119,31 +152,132 @@ pub(super) enum Unanswered {
 }
 
 impl Connections {
-    pub(super) fn new(tls: Arc<rustls::ClientConfig>) -> Rc<Self> {
+    pub(super) fn new(tls: Arc<OriginTlsConfigs>) -> Rc<Self> {
         Rc::new(Self {
             tls,
             connectors: RefCell::default(),
             idle: RefCell::default(),
+            multiplexed: RefCell::default(),
             sweeping: Cell::default(),
         })
     }
 
     /// A connection to this scheme and authority: one that was kept, or else a new one. Of those that were kept, hyper's if it is not for
-    /// a `plain` request; but any is better than a new one.
+    /// a plain request; but any is better than a new one.
     pub(super) async fn get(
         self: &Rc<Self>,
         server: &str,
         origin: &Origin,
-        plain: bool,
+        purpose: Use,
     ) -> Result<InUse, Fault> {
-        let kept = self.take_idle(server, plain).or_else(|| self.take_idle(server, !plain));
+        let named;
+        let name = match &origin.tls {
+            None => server,
+            // Others may trust other authorities, or show another certificate.
+            Some(tls) => {
+                named = format!("{server} {}", self.tls.name_of(tls));
+                &named
+            }
+        };
+        let offer = offer(server, origin, purpose);
+        if offer != Offer::Http1 {
+            // Boxed, because it is seldom: the future of every fetch is smaller for it.
+            let multiplexed = Box::pin(self.get_multiplexed(name, server, origin, offer));
+            if let Some(in_use) = multiplexed.await? {
+                return Ok(in_use);
+            }
+        }
+        let plain = purpose == Use::Plain;
+        let kept = self.take_idle(name, plain).or_else(|| self.take_idle(name, !plain));
         let (name, line, is_new) = match kept {
             Some((name, line)) => (name, line, false),
-            // Boxed, because it is seldom: the future of every fetch is smaller for it.
-            None => (Rc::from(server), Box::pin(self.connect(server, origin)).await?, true),
+            // Boxed for the same reason.
+            None => {
+                let dialled = Box::pin(self.dial(server, origin, Offer::Http1)).await?;
+                (Rc::from(name), line_on(dialled, origin).await?, true)
+            }
         };
+        Ok(self.in_use(name, origin, line, is_new))
+    }
+
+    fn in_use(self: &Rc<Self>, name: Rc<str>, origin: &Origin, line: Line, is_new: bool) -> InUse {
         let connections = Rc::downgrade(self);
-        Ok(InUse { connections, origin: name, keep: origin.keepalive_timeout, is_new, line: Some(line) })
+        InUse { connections, origin: name, keep: origin.keepalive_timeout, is_new, line: Some(line) }
+    }
+
+    /// A place on an HTTP/2 connection, which is made if there is none; by one at a time, so that a crowd has one. If the origin does not
+    /// offer HTTP/2 and need not, the new connection itself, or `None` if that is known already.
+    async fn get_multiplexed(
+        self: &Rc<Self>,
+        name: &str,
+        server: &str,
+        origin: &Origin,
+        offer: Offer,
+    ) -> Result<Option<InUse>, Fault> {
+        let turn = match self.stream(name, origin, offer) {
+            Ok(known) => return Ok(known),
+            Err(turn) => turn,
+        };
+        let Ok(_turn) = timeout(origin.connection_timeout, turn.lock()).await else {
+            return Err(Fault::ConnectTimeout);
+        };
+        if let Ok(known) = self.stream(name, origin, offer) {
+            return Ok(known);
+        }
+        let dialled = self.dial(server, origin, offer).await?;
+        let is_tls = matches!(dialled, Dialled::Tls(_));
+        if is_tls && !dialled.chose_http2() {
+            if offer == Offer::Http2 {
+                return Err(Fault::Tls("the origin does not offer HTTP/2".to_owned()));
+            }
+            let until = Instant::now() + OFFERS_NO_HTTP2;
+            self.multiplexed.borrow_mut().entry(name.into()).or_default().none_until = Some(until);
+            self.see_to_sweeping();
+            let line = line_on(dialled, origin).await?;
+            return Ok(Some(self.in_use(name.into(), origin, line, true)));
+        }
+        let keep = origin.keepalive_timeout;
+        let connection = match dialled {
+            Dialled::Clear(stream) => http2::Connection::begin(TokioIo::new(stream), keep).await?,
+            Dialled::Tls(stream) => http2::Connection::begin(TokioIo::new(stream), keep).await?,
+        };
+        let stream = connection.stream(Instant::now()).ok_or_else(|| {
+            Fault::Connect("the origin ended the connection as soon as it was made".to_owned())
+        })?;
+        self.multiplexed.borrow_mut().entry(name.into()).or_default().connections.push(connection);
+        self.see_to_sweeping();
+        Ok(Some(self.in_use(name.into(), origin, stream_line(stream, origin), true)))
+    }
+
+    /// A place on a connection that is there; or `None` if it is known that there will be none. Otherwise, whose turn it is to make one.
+    fn stream(
+        self: &Rc<Self>,
+        name: &str,
+        origin: &Origin,
+        offer: Offer,
+    ) -> Result<Option<InUse>, Rc<AsyncMutex<()>>> {
+        let mut all = self.multiplexed.borrow_mut();
+        if !all.contains_key(name) {
+            all.insert(name.into(), Multiplexed::default());
+        }
+        let Some(multiplexed) = all.get_mut(name) else { return Ok(None) };
+        let now = Instant::now();
+        multiplexed.connections.retain(|connection| !connection.is_over(now));
+        if let Some(stream) = multiplexed.connections.iter().find_map(|connection| connection.stream(now)) {
+            let line = stream_line(stream, origin);
+            drop(all);
+            return Ok(Some(self.in_use(name.into(), origin, line, false)));
+        }
+        if offer == Offer::Either && multiplexed.none_until.is_some_and(|until| now < until) {
+            return Ok(None);
+        }
+        Err(Rc::clone(&multiplexed.turn))
+    }
+
+    async fn dial(&self, server: &str, origin: &Origin, offer: Offer) -> Result<Dialled, Fault> {
+        let new = || dial::connector(origin.connection_timeout);
+        let tcp = self.connectors.borrow_mut().entry(origin.connection_timeout).or_insert_with(new).clone();
+        dial(tcp, &self.tls, server, origin, offer).await
     }
 
     fn take_idle(&self, server: &str, wire: bool) -> Option<(Rc<str>, Line)> {
@@ -166,57 +300,54 @@ impl Connections {
         None
     }
 
-    async fn connect(&self, server: &str, origin: &Origin) -> Result<Line, Fault> {
-        let uri = server.parse::<Uri>().map_err(|error| Fault::Request(error.to_string()))?;
-        let connecting = self.connector(origin.connection_timeout).call(uri);
-        let Ok(connected) = timeout(origin.connection_timeout, connecting).await else {
-            return Err(Fault::ConnectTimeout);
-        };
-        let io = connected.map_err(|error| {
-            let reason = ErrorChain(&*error).to_string();
-            if reason.contains("timed out") { Fault::ConnectTimeout } else { Fault::Connect(reason) }
-        })?;
-        let speaker = match io {
-            MaybeHttpsStream::Http(tcp) => Speaker::Wire(Rc::new(Wire::new(tcp.into_inner()))),
-            MaybeHttpsStream::Https(_) => Speaker::Hyper(hyper_on(io).await?),
-        };
-        Ok(Line { speaker, silence: Box::pin(sleep(origin.response_timeout)) })
-    }
-
-    fn connector(&self, connection_timeout: Duration) -> HttpsConnector<HttpConnector> {
-        let new = || {
-            let mut tcp = HttpConnector::new();
-            tcp.enforce_http(false);
-            tcp.set_nodelay(true);
-            tcp.set_connect_timeout(Some(connection_timeout));
-            HttpsConnectorBuilder::new()
-                .with_tls_config((*self.tls).clone())
-                .https_or_http()
-                .enable_http1()
-                .wrap_connector(tcp)
-        };
-        self.connectors.borrow_mut().entry(connection_timeout).or_insert_with(new).clone()
-    }
-
     fn put_back(self: &Rc<Self>, origin: Rc<str>, line: Line, until: Instant) {
         let mut all = self.idle.borrow_mut();
         let idle = all.entry(origin).or_default();
         if idle.len() < IDLE_MAX {
             idle.push(Idle { line, until });
         }
+        self.see_to_sweeping();
+    }
+
+    fn see_to_sweeping(self: &Rc<Self>) {
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self)));
         }
     }
 }
 
+/// What a connection is offered to be.
+fn offer(server: &str, origin: &Origin, purpose: Use) -> Offer {
+    match (purpose, origin.http2) {
+        (Use::Http1, _) => Offer::Http1,
+        (Use::Http2, _) | (_, Http2::Always) => Offer::Http2,
+        (_, Http2::WhereOffered) if server.starts_with("https:") => Offer::Either,
+        _ => Offer::Http1,
+    }
+}
+
+/// A new connection for one request at a time.
+async fn line_on(dialled: Dialled, origin: &Origin) -> Result<Line, Fault> {
+    let speaker = match dialled {
+        Dialled::Clear(stream) => Speaker::Wire(Rc::new(Wire::new(stream))),
+        Dialled::Tls(stream) => Speaker::Hyper(hyper_on(TokioIo::new(stream)).await?),
+    };
+    Ok(Line { speaker, silence: Box::pin(sleep(origin.response_timeout)) })
+}
+
+fn stream_line(stream: http2::Stream, origin: &Origin) -> Line {
+    Line { speaker: Speaker::Stream(stream), silence: Box::pin(sleep(origin.response_timeout)) }
+}
+
 /// Lets hyper speak on a connection.
-async fn hyper_on(io: impl Read + Write + Unpin + 'static) -> Result<SendRequest<OutgoingBody>, Fault> {
+async fn hyper_on(
+    io: impl Read + Write + Unpin + Send + 'static,
+) -> Result<SendRequest<OutgoingBody>, Fault> {
     let begun = http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).handshake(io).await;
     let (sender, connection) = begun.map_err(|error| Fault::Connect(ErrorChain(&error).to_string()))?;
     tokio::task::spawn_local(async move {
         // Whoever has a request under way learns of it from the response.
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::trace!(%error, "a connection to an origin ended");
         }
     });
@@ -234,7 +365,14 @@ async fn sweep(connections: Weak<Connections>) {
             idle.retain(|idle| idle.until > now && !idle.line.speaker.is_closed());
             !idle.is_empty()
         });
-        if all.is_empty() {
+        let mut multiplexed = connections.multiplexed.borrow_mut();
+        multiplexed.retain(|_, server| {
+            server.connections.retain(|connection| !connection.is_over(now));
+            server.none_until = server.none_until.filter(|until| now < *until);
+            let waited_for = Rc::strong_count(&server.turn) > 1;
+            !server.connections.is_empty() || server.none_until.is_some() || waited_for
+        });
+        if all.is_empty() && multiplexed.is_empty() {
             connections.sweeping.set(false);
             return;
         }
@@ -250,13 +388,18 @@ impl Line {
                 let wire = Rc::into_inner(wire).ok_or_else(gone)?;
                 Speaker::Hyper(hyper_on(give(wire.into_stream())).await?)
             }
-            hyper @ Speaker::Hyper(_) => hyper,
+            hyper @ (Speaker::Hyper(_) | Speaker::Stream(_)) => hyper,
         };
         Ok(Self { speaker, ..self })
     }
 }
 
 impl InUse {
+    /// Whether it is a place on an HTTP/2 connection.
+    pub(super) fn is_http2(&self) -> bool {
+        matches!(self.line, Some(Line { speaker: Speaker::Stream(_), .. }))
+    }
+
     /// Makes a plain request, whose head this is, and waits for the head of the response. `None` if the connection is hyper's, or is now
     /// because the response is for it to read: then the same request is to be made by [`InUse::send`].
     pub(super) async fn exchange(
@@ -305,10 +448,12 @@ impl InUse {
             let line = Box::pin(line.for_hyper(HandedOver::idle)).await;
             self.line = Some(line.map_err(Unanswered::Fault)?);
         }
-        let Some(Line { speaker: Speaker::Hyper(sender), silence }) = &mut self.line else {
-            return Err(broken());
+        let Some(Line { speaker, silence }) = &mut self.line else { return Err(broken()) };
+        let answer = match speaker {
+            Speaker::Wire(_) => return Err(broken()),
+            Speaker::Hyper(sender) => Either::Left(sender.try_send_request(request)),
+            Speaker::Stream(stream) => Either::Right(stream.send(request)),
         };
-        let answer = sender.try_send_request(request);
         tokio::pin!(answer);
         let mut seen = progress();
         silence.as_mut().reset(Instant::now() + silence_max);
@@ -317,7 +462,10 @@ impl InUse {
                 biased;
                 answered = &mut answer => return answered.map(|response| response.map(ResponseBody::Hyper)).map_err(|mut error| match error.take_message() {
                     Some(unsent) => Unanswered::Unsent(Box::new(unsent)),
-                    None => Unanswered::Fault(Fault::Response(ErrorChain(error.error()).to_string())),
+                    // An origin may refuse this edge's certificate after the connection is made.
+                    None => Unanswered::Fault(dial::tls_fault(error.error()).unwrap_or_else(|| {
+                        Fault::Response(ErrorChain(error.error()).to_string())
+                    })),
                 }),
                 () = silence.as_mut() => {
                     let now = progress();

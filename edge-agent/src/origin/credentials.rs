@@ -4,8 +4,9 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwapOption;
@@ -22,7 +23,7 @@ use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::error_chain::ErrorChain;
@@ -40,6 +41,8 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct CredentialsStore {
     background: Handle,
+    /// In place of all that this machine has, if it is set.
+    file: Option<Arc<Path>>,
     slots: Arc<Mutex<HashMap<Option<String>, Arc<Slot>>>>,
 }
 
@@ -60,7 +63,13 @@ impl CredentialsStore {
     /// Lookups run on `background`.
     #[must_use]
     pub fn new(background: Handle) -> Self {
-        Self { background, slots: Arc::default() }
+        Self { background, file: None, slots: Arc::default() }
+    }
+
+    /// The same, but found in the profiles of this credentials file and nowhere else.
+    #[must_use]
+    pub fn from_file(background: Handle, file: &Path) -> Self {
+        Self { file: Some(file.into()), ..Self::new(background) }
     }
 
     /// The credentials of a profile, or of the default chain.
@@ -81,7 +90,8 @@ impl CredentialsStore {
         // Looked up off this thread, and to the end even if this viewer leaves.
         if let Some(credentials) = slot.still_good() {
             if let Ok(turn) = Arc::clone(&slot.lookup).try_lock_owned() {
-                self.background.spawn(Arc::clone(&slot).renew(profile.map(str::to_owned), turn));
+                let (profile, file) = (profile.map(str::to_owned), self.file.clone());
+                self.background.spawn(Arc::clone(&slot).renew(profile, file, turn));
             }
             return Ok(credentials);
         }
@@ -89,7 +99,8 @@ impl CredentialsStore {
         if let Some(found) = slot.usable() {
             return found;
         }
-        let renewal = self.background.spawn(Arc::clone(&slot).renew(profile.map(str::to_owned), turn));
+        let (profile, file) = (profile.map(str::to_owned), self.file.clone());
+        let renewal = self.background.spawn(Arc::clone(&slot).renew(profile, file, turn));
         renewal.await.map_err(|e| e.to_string())?;
         slot.usable().unwrap_or_else(|| Err("the lookup brought nothing".to_owned()))
     }
@@ -109,8 +120,13 @@ impl Slot {
     }
 
     /// Looks them up and remembers what came of it. `_turn` keeps others from doing so at the same time.
-    async fn renew(self: Arc<Self>, profile: Option<String>, _turn: OwnedMutexGuard<()>) {
-        let result = match timeout(LOOKUP_TIMEOUT, provide(profile.as_deref())).await {
+    async fn renew(
+        self: Arc<Self>,
+        profile: Option<String>,
+        file: Option<Arc<Path>>,
+        _turn: OwnedMutexGuard<()>,
+    ) {
+        let result = match timeout(LOOKUP_TIMEOUT, provide(profile.as_deref(), file.as_deref())).await {
             Ok(Ok(credentials)) => Ok(credentials),
             Ok(Err(error)) => Err(ErrorChain(&error).to_string()),
             Err(_) => Err("the lookup timed out".to_owned()),
@@ -132,16 +148,29 @@ impl Slot {
 
 /// A named profile's own credentials, or what the default chain finds. The chain would put the environment before a profile, and a
 /// distribution that names one means that one.
-async fn provide(profile: Option<&str>) -> Result<Credentials, CredentialsError> {
+async fn provide(profile: Option<&str>, file: Option<&Path>) -> Result<Credentials, CredentialsError> {
     let region = Region::new("us-east-1");
-    match profile {
-        Some(profile) => {
+    match (profile, file) {
+        (profile, Some(file)) => {
+            let profile = profile.unwrap_or("default");
+            from_file(file).profile_name(profile).build().provide_credentials().await
+        }
+        (Some(profile), None) => {
             let machine = ProviderConfig::without_region().with_region(Some(region));
             let files = ProfileFileCredentialsProvider::builder().configure(&machine).profile_name(profile);
             files.build().provide_credentials().await
         }
-        None => DefaultCredentialsChain::builder().region(region).build().await.provide_credentials().await,
+        (None, None) => {
+            DefaultCredentialsChain::builder().region(region).build().await.provide_credentials().await
+        }
     }
+}
+
+#[expect(deprecated, reason = "what replaces these names is in a crate that is the SDK's own affair")]
+fn from_file(file: &Path) -> aws_config::profile::credentials::Builder {
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    let files = ProfileFiles::builder().with_file(ProfileFileKind::Credentials, file).build();
+    ProfileFileCredentialsProvider::builder().profile_files(files)
 }
 
 /// When to look again.
@@ -156,6 +185,33 @@ fn renew_after(expiry: Option<SystemTime>, now: SystemTime) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_are_rotated_in_a_file_are_found_without_a_restart() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("credentials");
+        let write = |key: &str| {
+            let text = format!("[photos]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
+            std::fs::write(&file, text).expect("write");
+        };
+        write("OLD");
+        let store = CredentialsStore::from_file(Handle::current(), &file);
+        let key = async || store.get(Some("photos")).await.map(|found| found.access_key_id().to_owned());
+        assert_eq!(key().await.as_deref(), Ok("OLD"));
+        write("NEW");
+        assert_eq!(key().await.as_deref(), Ok("OLD"), "nobody looks that soon");
+        tokio::time::advance(RENEWED_AFTER).await;
+        // Nobody waits for the look either.
+        assert_eq!(key().await.as_deref(), Ok("OLD"));
+        while key().await.as_deref() != Ok("NEW") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // What cannot be read any more is not forgotten.
+        std::fs::remove_file(&file).expect("remove");
+        tokio::time::advance(RENEWED_AFTER).await;
+        assert_eq!(key().await.as_deref(), Ok("NEW"));
+        assert!(store.get(Some("missing")).await.is_err());
+    }
 
     #[test]
     fn credentials_are_renewed_before_they_expire() {

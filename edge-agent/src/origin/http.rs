@@ -11,24 +11,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use headland_proto::model::{Origin, OriginKind, Scheme};
+use headland_proto::model::{Origin, OriginKind, Scheme, Signing};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
     uri::{InvalidUri, PathAndQuery},
 };
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use hyper_rustls::ConfigBuilderExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Fault,
     body::{Expectation, OutgoingBody},
-    connections::{Connections, InUse, Unanswered},
+    connections::{Connections, InUse, Unanswered, Use},
     credentials::CredentialsStore,
+    http2,
     plain::{self, PlainRequest},
     response::{ResponseBody, ResponseError},
     s3,
+    tls::OriginTlsConfigs,
 };
 use crate::error_chain::ErrorChain;
 
@@ -44,6 +45,7 @@ const RESENDS_MAX: u32 = 1;
 #[derive(Debug)]
 pub struct Origins {
     credentials: CredentialsStore,
+    tls: Arc<OriginTlsConfigs>,
     connections: Rc<Connections>,
     load: Rc<Load>,
 }
@@ -65,6 +67,10 @@ pub struct Outgoing {
     pub body: Option<Incoming>,
     /// Whether the viewer waits for the origin's word before it sends the body.
     pub expects_continue: bool,
+    /// The scheme that the viewer used.
+    pub viewer_scheme: Scheme,
+    /// How it is made.
+    pub how: How,
     /// Who is asked first, if that is not the origin.
     pub shield: Option<Box<Shield>>,
 }
@@ -78,8 +84,17 @@ pub struct Shield {
     pub hash: u64,
     /// The host that the viewer asked for.
     pub host: HeaderValue,
-    /// How the viewer came.
-    pub scheme: Scheme,
+}
+
+/// How a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As the origin's settings say.
+    Usual,
+    /// In HTTP/2 or not at all.
+    Http2,
+    /// As one that asks for a WebSocket, on a connection in HTTP/1.1 that will be of no other use.
+    WebSocket,
 }
 
 impl Outgoing {
@@ -95,6 +110,8 @@ impl Outgoing {
             body: None,
             expects_continue: false,
             shield: self.shield.clone(),
+            viewer_scheme: self.viewer_scheme,
+            how: self.how,
         }
     }
 }
@@ -148,26 +165,12 @@ impl Drop for UnderWay {
     }
 }
 
-/// TLS toward origins, trusting what this machine trusts. A machine without any roots still serves cleartext origins.
-#[must_use]
-pub fn tls_config() -> Arc<rustls::ClientConfig> {
-    let builder = rustls::ClientConfig::builder();
-    Arc::new(match builder.with_native_roots() {
-        Ok(builder) => builder.with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(%error, "failed to find trusted root certificates; HTTPS origins will be refused");
-            rustls::ClientConfig::builder()
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth()
-        }
-    })
-}
-
 impl Origins {
     /// No connections yet.
     #[must_use]
-    pub fn new(tls: Arc<rustls::ClientConfig>, credentials: CredentialsStore) -> Self {
-        Self { credentials, connections: Connections::new(tls), load: Rc::default() }
+    pub fn new(tls: Arc<OriginTlsConfigs>, credentials: CredentialsStore) -> Self {
+        let connections = Connections::new(Arc::clone(&tls));
+        Self { credentials, tls, connections, load: Rc::default() }
     }
 
     /// Sends a request and waits for the head of the response.
@@ -179,12 +182,44 @@ impl Origins {
         origin: &Origin,
         outgoing: &mut Outgoing,
     ) -> Result<(Response<ResponseBody>, UnderWay), Fault> {
+        let fetched = match origin.completion_timeout {
+            None => self.fetch_patiently(origin, outgoing).await,
+            // Boxed, because it is not what most origins have.
+            Some(limit) => Box::pin(self.fetch_within(limit, origin, outgoing)).await,
+        };
+        if let Err(Fault::Tls(reason)) = &fetched {
+            let server = name_of(origin);
+            if self.tls.may_tell_of(&server) {
+                tracing::warn!(origin = origin.id, server, reason, "failed to connect to an origin with TLS");
+            }
+        }
+        fetched
+    }
+
+    /// The same, and all of the response has to come within `limit`.
+    async fn fetch_within(
+        &self,
+        limit: Duration,
+        origin: &Origin,
+        outgoing: &mut Outgoing,
+    ) -> Result<(Response<ResponseBody>, UnderWay), Fault> {
+        let overdue = Instant::now() + limit;
+        let fetched = timeout_at(overdue, self.fetch_patiently(origin, outgoing)).await;
+        let (response, under_way) = fetched.unwrap_or(Err(Fault::ResponseTimeout))?;
+        Ok((response.map(|body| body.until(overdue)), under_way))
+    }
+
+    async fn fetch_patiently(
+        &self,
+        origin: &Origin,
+        outgoing: &mut Outgoing,
+    ) -> Result<(Response<ResponseBody>, UnderWay), Fault> {
         let name = name_of(origin);
         let mut under_way = UnderWay::begin(&self.load, &name)?;
         let plain = plain::request(origin, &name, outgoing);
         let mut body = outgoing.body.take();
         let has_body = body.is_some();
-        let safe = matches!(outgoing.method, Method::GET | Method::HEAD) && !has_body;
+        let safe = matches!(outgoing.method, Method::GET | Method::HEAD | Method::OPTIONS) && !has_body;
         let outgoing = &*outgoing;
         let (mut connects, mut resends) = (1, 0);
         loop {
@@ -201,7 +236,7 @@ impl Origins {
                     if let Some(expectation) = &under_way.expectation {
                         expectation.answered();
                     }
-                    check_framing(&response)?;
+                    check_framing(&response, outgoing.how)?;
                     return Ok((response, under_way));
                 }
                 Err(Fault::Connect(_) | Fault::ConnectTimeout)
@@ -222,13 +257,13 @@ impl Origins {
         outgoing: &Outgoing,
         plain: &PlainRequest,
     ) -> Result<(Response<ResponseBody>, InUse), Fault> {
-        let mut in_use = self.connections.get(&plain.server, origin, true).await?;
+        let mut in_use = self.connections.get(&plain.server, origin, Use::Plain).await?;
         if let Some(response) = in_use.exchange(&plain.head, origin.response_timeout).await? {
             return Ok((response, in_use));
         }
         Box::pin(async move {
             let (server, request) = self.address(origin, outgoing, None).await?;
-            self.send(&server, origin, request, Some(in_use)).await
+            self.send(&server, origin, request, Some(in_use), Use::Any).await
         })
         .await
     }
@@ -245,7 +280,12 @@ impl Origins {
         if outgoing.expects_continue && !request.body().is_end_stream() {
             *expectation = Some(ask_first(&mut request, origin.response_timeout));
         }
-        self.send(&server, origin, request, None).await
+        let purpose = match outgoing.how {
+            How::Usual => Use::Any,
+            How::Http2 => Use::Http2,
+            How::WebSocket => Use::Http1,
+        };
+        self.send(&server, origin, request, None, purpose).await
     }
 
     async fn send(
@@ -254,6 +294,7 @@ impl Origins {
         origin: &Origin,
         mut request: Request<OutgoingBody>,
         mut first: Option<InUse>,
+        purpose: Use,
     ) -> Result<(Response<ResponseBody>, InUse), Fault> {
         let progress = request.body().progress();
         loop {
@@ -261,13 +302,24 @@ impl Origins {
             // silence counts.
             let mut in_use = match first.take() {
                 Some(in_use) => in_use,
-                None => self.connections.get(server, origin, false).await?,
+                None => self.connections.get(server, origin, purpose).await?,
             };
+            let head = in_use.is_http2().then(|| (request.uri().clone(), request.headers().clone()));
+            if head.is_some() {
+                http2::in_its_form(&mut request, server)?;
+            }
             let progress = || progress.load(Ordering::Relaxed);
             match in_use.send(request, origin.response_timeout, progress).await {
                 Ok(response) => return Ok((response, in_use)),
                 Err(Unanswered::Fault(fault)) => return Err(fault),
-                Err(Unanswered::Unsent(unsent)) if !in_use.is_new => request = *unsent,
+                Err(Unanswered::Unsent(unsent)) if !in_use.is_new => {
+                    request = *unsent;
+                    if let Some((uri, headers)) = head {
+                        // The next connection may be of another kind.
+                        (*request.uri_mut(), *request.headers_mut()) = (uri, headers);
+                        *request.version_mut() = Version::HTTP_11;
+                    }
+                }
                 Err(Unanswered::Unsent(_)) => {
                     return Err(Fault::Response("the connection was closed at once".to_owned()));
                 }
@@ -286,7 +338,9 @@ impl Origins {
         let unusable = |reason: &dyn std::fmt::Display| Fault::Request(reason.to_string());
         let (scheme, authority, path) = match &origin.kind {
             OriginKind::Custom(custom) => {
-                (custom.scheme, custom.authority(), format!("{}{}", origin.path, outgoing.path))
+                let viewer = outgoing.viewer_scheme;
+                let path = format!("{}{}", origin.path, outgoing.path);
+                (custom.scheme_for(viewer), custom.authority_for(viewer), path)
             }
             OriginKind::S3(s3_origin) => {
                 let address = s3::address(s3_origin, &origin.path, &outgoing.path)?;
@@ -295,6 +349,9 @@ impl Origins {
         };
         let query = match &origin.kind {
             OriginKind::Custom(_) => outgoing.query.clone(),
+            OriginKind::S3(s3_origin) if s3::is_the_viewers(s3_origin, &outgoing.headers) => {
+                outgoing.query.clone()
+            }
             OriginKind::S3(_) => outgoing.query.as_deref().and_then(s3::forwarded_query),
         };
         let server = [scheme.as_str(), "://", &authority].concat();
@@ -309,9 +366,15 @@ impl Origins {
             None => HeaderValue::try_from(authority).map_err(|e| unusable(&e))?,
         };
         request.headers_mut().insert(header::HOST, host);
-        if let OriginKind::S3(s3_origin) = &origin.kind {
-            s3::strip_viewer_instructions(request.headers_mut(), s3_origin.signed);
-        }
+        let signed = match &origin.kind {
+            OriginKind::S3(s3_origin) if s3::is_the_viewers(s3_origin, &outgoing.headers) => None,
+            OriginKind::S3(s3_origin) => {
+                let signed = s3_origin.signing != Signing::Never;
+                s3::strip_viewer_instructions(request.headers_mut(), signed);
+                Some(s3_origin).filter(|_| signed)
+            }
+            OriginKind::Custom(_) => None,
+        };
         if !request.body().is_end_stream() && !request.headers().contains_key(header::CONTENT_LENGTH) {
             // Or else a body that comes with a GET would be left out.
             request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -319,9 +382,7 @@ impl Origins {
         for (name, value) in &origin.custom_headers {
             request.headers_mut().insert(name, value.clone());
         }
-        if let OriginKind::S3(s3_origin) = &origin.kind
-            && s3_origin.signed
-        {
+        if let Some(s3_origin) = signed {
             let profile = s3_origin.credentials_profile.as_deref();
             let credentials = self.credentials.get(profile).await.map_err(Fault::Credentials)?;
             let has_body = !request.body().is_end_stream();
@@ -354,7 +415,8 @@ fn ask_first(request: &mut Request<OutgoingBody>, silence_max: Duration) -> Arc<
 #[must_use]
 pub fn name_of(origin: &Origin) -> String {
     match &origin.kind {
-        OriginKind::Custom(custom) => custom.authority(),
+        // One server, whichever way it is reached.
+        OriginKind::Custom(custom) => custom.authority_for(Scheme::Http),
         OriginKind::S3(s3_origin) => format!("{}/{}", s3_origin.endpoint, s3_origin.bucket),
     }
 }
@@ -362,7 +424,7 @@ pub fn name_of(origin: &Origin) -> String {
 /// Refuses a response whose body might not end where it seems to: a transfer coding other than chunked (the client reads it to
 /// the end of the connection and leaves it coded), a length beside a transfer coding, a change of protocol nobody asked for
 /// (RFC 9112 sections 6.1 and 6.3, RFC 9110 section 7.8).
-fn check_framing(response: &Response<ResponseBody>) -> Result<(), Fault> {
+fn check_framing(response: &Response<ResponseBody>, how: How) -> Result<(), Fault> {
     let headers = response.headers();
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
@@ -371,12 +433,18 @@ fn check_framing(response: &Response<ResponseBody>) -> Result<(), Fault> {
         "it has a transfer coding that was not asked for"
     } else if coding.is_some() && headers.contains_key(header::CONTENT_LENGTH) {
         "it has both a length and a transfer coding"
-    } else if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    } else if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && (how != How::WebSocket || !headers.get(header::UPGRADE).is_some_and(is_websocket))
+    {
         "it changes the protocol unasked"
     } else {
         return Ok(());
     };
     Err(Fault::Response(wrong.to_owned()))
+}
+
+fn is_websocket(upgrade: &HeaderValue) -> bool {
+    upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 fn target(mut path: String, query: Option<&str>) -> Result<PathAndQuery, InvalidUri> {

@@ -1,6 +1,6 @@
 //! Plain requests: a GET without a body to an HTTP server in clear, written as it is sent.
 
-use headland_proto::model::{CustomOrigin, Origin, OriginKind, Scheme};
+use headland_proto::model::{Http2, Origin, OriginKind, Scheme};
 use http::{HeaderName, Method, header, uri::PathAndQuery};
 
 use super::http::Outgoing;
@@ -26,11 +26,11 @@ pub(super) struct PlainRequest {
 
 /// The request to an origin with this authority, if it is plain.
 pub(super) fn request(origin: &Origin, authority: &str, outgoing: &Outgoing) -> Option<PlainRequest> {
-    let OriginKind::Custom(CustomOrigin { scheme: Scheme::Http, .. }) = &origin.kind else {
-        return None;
-    };
+    let OriginKind::Custom(custom) = &origin.kind else { return None };
     let may_frame = |name: &HeaderName| FRAMING.contains(name);
-    let is_plain = outgoing.method == Method::GET
+    let is_plain = custom.scheme_for(outgoing.viewer_scheme) == Scheme::Http
+        && origin.http2 != Http2::Always
+        && outgoing.method == Method::GET
         && outgoing.body.is_none()
         && !outgoing.expects_continue
         && !outgoing.headers.keys().any(may_frame)

@@ -69,6 +69,22 @@ pub fn expects_continue(version: Version, headers: &HeaderMap) -> bool {
     version == Version::HTTP_11 && headers.get_all(header::EXPECT).iter().any(is_continue)
 }
 
+/// Whether a request is a gRPC call, where those are passed on as such: a POST over HTTP/2 of a content type of theirs.
+#[must_use]
+pub fn is_grpc(rules: &CacheBehavior, method: &Method, version: Version, headers: &HeaderMap) -> bool {
+    const TYPE: &[u8] = b"application/grpc";
+    rules.grpc
+        && method == Method::POST
+        && version == Version::HTTP_2
+        && headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).is_some_and(|content| {
+            // "+proto", "; charset"; but not "-web".
+            let rest = content.get(TYPE.len()..);
+            content.len() >= TYPE.len()
+                && content[..TYPE.len()].eq_ignore_ascii_case(TYPE)
+                && rest.and_then(|rest| rest.first()).is_none_or(|next| b"+; ".contains(next))
+        })
+}
+
 /// The headers of a request to the origin, but for Host, the origin's custom headers and a signature.
 #[must_use]
 pub fn headers(
@@ -80,8 +96,7 @@ pub fn headers(
 ) -> HeaderMap {
     let policy = &rules.cache_policy;
     let also = rules.origin_request_policy.as_ref().map_or(&OriginHeaders::None, |policy| &policy.headers);
-    let everything =
-        policy.semantics == Semantics::Rfc9111 || !matches!(*viewer.method, Method::GET | Method::HEAD);
+    let everything = policy.semantics == Semantics::Rfc9111 || !rules.caches(viewer.method);
     // Of about the right size: the memory of a large table is cold.
     let copies = everything || *also != OriginHeaders::None;
     let from_viewer = if copies { viewer.headers.len() } else { policy.headers.len() };
@@ -130,16 +145,17 @@ pub fn headers(
         Purpose::Pass => {}
     }
     out.remove(&HEADLAND_DEBUG);
-    // CloudFront removes TE.
+    // CloudFront removes TE, but for gRPC.
     if purpose == Purpose::Pass
-        && policy.semantics == Semantics::Rfc9111
+        && (policy.semantics == Semantics::Rfc9111
+            || is_grpc(rules, viewer.method, viewer.version, viewer.headers))
         && end_to_end::asks_for_trailers(viewer.headers)
     {
         // Said anew for the next hop, to which alone it is said (RFC 9110 section 10.1.4).
         out.insert(header::TE, HeaderValue::from_static("trailers"));
         out.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
-    if !policy.codings.is_empty() && matches!(*viewer.method, Method::GET | Method::HEAD) {
+    if !policy.codings.is_empty() && rules.caches(viewer.method) {
         // As it is in the key (CloudFront guide, "Compressed objects support").
         let accepted = if viewer.codings.is_empty() { "identity" } else { viewer.codings.list() };
         out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
@@ -259,6 +275,8 @@ mod tests {
             target: Target::Origin(0),
             viewer_protocol: ViewerProtocol::AllowAll,
             allowed_methods: MethodSet::All,
+            caches_options: false,
+            grpc: false,
             cache_policy: Arc::new(cache_policy),
             origin_request_policy,
             response_headers_policy: None,

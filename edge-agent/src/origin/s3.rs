@@ -10,7 +10,7 @@ use aws_sigv4::{
     },
     sign::v4,
 };
-use headland_proto::model::S3Origin;
+use headland_proto::model::{S3Origin, Signing};
 use http::{HeaderMap, Request, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -56,6 +56,13 @@ pub fn address(origin: &S3Origin, origin_path: &str, path: &str) -> Result<Addre
 pub fn forwarded_query(query: &str) -> Option<String> {
     let kept: Vec<&str> = query.split('&').filter(|pair| pair.starts_with("versionId=")).collect();
     (!kept.is_empty()).then(|| kept.join("&"))
+}
+
+/// Whether a request goes to a bucket in the viewer's own name, by the Authorization that reaches it: it is neither signed nor is
+/// anything of it left out, which a signature of the viewer's may cover.
+#[must_use]
+pub fn is_the_viewers(origin: &S3Origin, forwarded: &HeaderMap) -> bool {
+    origin.signing == Signing::NoOverride && forwarded.contains_key(header::AUTHORIZATION)
 }
 
 /// Removes what a viewer must not say to a bucket in the edge's name: a signature of its own, and S3's instruction headers.
@@ -115,7 +122,7 @@ mod tests {
             scheme: Scheme::Http,
             endpoint: "127.0.0.1:9000".parse().expect("authority"),
             path_style,
-            signed: true,
+            signing: Signing::Always,
             credentials_profile: None,
         }
     }

@@ -7,7 +7,10 @@ use std::{borrow::Cow, sync::Arc};
 use headland_proto::model::{MethodSet, ResponseHeadersPolicy, Scheme, Semantics, ViewerProtocol};
 use http::{HeaderMap, Method, Request, header};
 
-use super::lookup::{self, Found, Slot};
+use super::{
+    lookup::{self, Found, Slot},
+    websocket::{self, WebSocketWanted},
+};
 use crate::{
     cache::{
         Cache,
@@ -16,8 +19,9 @@ use crate::{
         reuse::Permission,
     },
     clock::Timestamp,
+    end_to_end,
     geo::Locations,
-    origin::request::Identity,
+    origin::request::{Identity, SELECTING},
     peers::FromPeer,
     routing::{Distribution, Table, compile::Behavior},
     signing::{self, Verified},
@@ -140,8 +144,10 @@ impl Looked {
 /// Why a request may neither be answered from the cache nor fill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Past {
-    /// Only GET and HEAD are answered from the cache.
+    /// Only GET and HEAD are answered from the cache, and OPTIONS where that is wished.
     Method,
+    /// It asks for a WebSocket.
+    WebSocket,
     /// A body has no meaning in a GET (RFC 9110 section 9.3.1), but to this origin it may have one.
     Body,
     /// The policy's maximum TTL is zero.
@@ -157,6 +163,7 @@ impl Past {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Method => "method",
+            Self::WebSocket => "websocket",
             Self::Body => "request-body",
             Self::MaxTtl => "max-ttl-zero",
             Self::Precondition => "precondition",
@@ -168,9 +175,22 @@ impl Past {
     pub(crate) const fn forward(self) -> Forward {
         match self {
             Self::Method => Forward::Method,
-            Self::Body | Self::MaxTtl | Self::Precondition => Forward::Bypass,
+            Self::WebSocket | Self::Body | Self::MaxTtl | Self::Precondition => Forward::Bypass,
             Self::RequestNoStore => Forward::Request,
         }
+    }
+}
+
+/// Takes from a request what is not about its answer: what was for this hop only, and what means nothing for its method. That it asks
+/// for a WebSocket stays known.
+pub(crate) fn receive<B>(request: &mut Request<B>) {
+    if websocket::is_wanted(request) {
+        request.extensions_mut().insert(WebSocketWanted);
+    }
+    end_to_end::drop_nominated(request.headers_mut());
+    if request.method() == Method::OPTIONS {
+        // They select nothing here, and are to be ignored (RFC 9110 section 13.2.1).
+        SELECTING.iter().for_each(|name| _ = request.headers_mut().remove(name));
     }
 }
 
@@ -213,6 +233,9 @@ pub(crate) fn decide<'a, B>(
     }
     let policy = &rules.cache_policy;
     let directives = lookup::directives(policy, headers);
+    if request.extensions().get::<WebSocketWanted>().is_some() {
+        return Ok(Decision::For(place, Act::Past(Past::WebSocket)));
+    }
     if let Some(past) = goes_past_cache(method, headers, has_body, place.behavior)? {
         return match directives.only_if_cached {
             true => Err(Refusal::OnlyIfCached),
@@ -221,7 +244,7 @@ pub(crate) fn decide<'a, B>(
     }
     let (id, query) = (&place.distribution.id, place.query.as_deref());
     let codings = accept_encoding::of(policy.codings, request);
-    let selecting = key::Selecting { headers, codings };
+    let selecting = key::Selecting { method, headers, codings };
     let uri = key::write(key, id, policy, place.path, query, &place.host, selecting);
     let found = lookup::look(grounds, key, uri, &directives, headers);
     if grounds.may_load && found.all().is_empty() && grounds.cache.is_on_disk(key, grounds.counts_as_use) {
@@ -320,13 +343,17 @@ pub(super) fn goes_past_cache(
     has_body: bool,
     behavior: &Behavior,
 ) -> Result<Option<Past>, Refusal> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !behavior.rules.caches(method) {
         return Ok(Some(Past::Method));
     }
     let policy = &behavior.rules.cache_policy;
     let rfc9111 = policy.semantics == Semantics::Rfc9111;
     if has_body {
-        return if rfc9111 { Ok(Some(Past::Body)) } else { Err(Refusal::UnexpectedBody) };
+        return if rfc9111 || method == Method::OPTIONS {
+            Ok(Some(Past::Body))
+        } else {
+            Err(Refusal::UnexpectedBody)
+        };
     }
     if policy.ttl.max.is_zero() {
         return Ok(Some(Past::MaxTtl));

@@ -3,7 +3,7 @@
 use std::{cell::Cell, ops::Range, pin::Pin, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 
 use super::{
     Worker,
@@ -260,6 +260,7 @@ impl Worker {
             && compressed == Compressed::No
             && length <= self.cache.limits().in_blocks_bytes_max()
             && blocks::can_hold(&head, length)
+            && filling.outgoing.method == Method::GET
         {
             let arriving = Arriving { incoming, skip: 0, left: 0, came: 0, _under_way: under_way };
             let came = (parts.status, bytes, length);

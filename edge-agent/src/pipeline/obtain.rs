@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Method, Response, header};
+use http::{HeaderMap, Method, Response, header};
 
 use super::{
     Asking, Errand, Way, Worker,
@@ -324,7 +324,11 @@ impl Worker {
         let mut outgoing = self.outgoing(errand, Purpose::Fill, &asking.request, asking.viewer);
         let candidates = found.candidates();
         let heads: Vec<&Head> = candidates.iter().map(|object| &object.head).collect();
-        let conditions = revalidation::conditions(&heads);
+        let conditions = match outgoing.method == Method::OPTIONS {
+            // Whom it is put to ignores them (RFC 9110 section 13.2.1).
+            true => HeaderMap::new(),
+            false => revalidation::conditions(&heads),
+        };
         let candidates = if conditions.is_empty() { Vec::new() } else { candidates };
         outgoing.headers.extend(conditions);
         Box::new(Filling {

@@ -45,9 +45,12 @@ impl Worker {
             && origin_request::expects_continue(asking.request.version(), asking.request.headers());
         let asked = self.clock.now();
         let alone = self.ask(errand, outgoing).await?;
+        if alone.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Box::pin(self.switch(errand, alone, asking.id, asking.busy)).await;
+        }
         let head = &alone.response;
         if let Some(key) = watched
-            && asking.request.method() == Method::GET
+            && asking.request.method() != Method::HEAD
         {
             let facts = ResponseFacts::of(head, Timing { request: asked, response: self.clock.now() });
             let headers = asking.request.headers();

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use headland_proto::model::Scheme;
 use http::{HeaderName, HeaderValue, Request};
 
 use super::{Errand, Worker, errand::Way, failover::Fetched};
@@ -19,12 +18,7 @@ pub(super) const HEADLAND_REFUSED: HeaderName = HeaderName::from_static("headlan
 
 impl Worker {
     /// Where a fill goes first, if that is not the origin.
-    pub(super) fn shield<B>(
-        &self,
-        errand: &Errand,
-        request: &Request<B>,
-        scheme: Scheme,
-    ) -> Option<Box<Shield>> {
+    pub(super) fn shield<B>(&self, errand: &Errand, request: &Request<B>) -> Option<Box<Shield>> {
         let location = errand.behavior.origin.shield.as_ref()?;
         let Way::Cache(slot) = &errand.way else { return None };
         if location == self.peers.location() || request.extensions().get::<FromPeer>().is_some() {
@@ -32,7 +26,7 @@ impl Worker {
         }
         let host = HeaderValue::from_str(&errand.viewer_host).ok()?;
         let (location, hash) = (location.clone(), peers::hash(&slot.key));
-        Some(Box::new(Shield { location, hash, host, scheme }))
+        Some(Box::new(Shield { location, hash, host }))
     }
 
     /// What the shield answers. `None` if no edge there can be asked: the origin is then asked from here.
@@ -43,7 +37,7 @@ impl Worker {
         outgoing: &mut Outgoing,
     ) -> Option<Fetched> {
         let host = outgoing.host.replace(shield.host.clone());
-        let scheme = HeaderValue::from_static(shield.scheme.as_str());
+        let scheme = HeaderValue::from_static(outgoing.viewer_scheme.as_str());
         outgoing.headers.insert(HEADLAND_VIEWER_SCHEME, scheme);
         let mut answer = None;
         for peer in self.peers.to_ask(&shield.location, shield.hash, Instant::now()) {

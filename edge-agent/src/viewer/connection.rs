@@ -7,6 +7,7 @@ mod io;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    fmt,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -18,6 +19,7 @@ use hyper::rt::Executor;
 use tokio::{net::TcpStream, task::AbortHandle};
 
 pub(crate) use self::io::ViewerIo;
+use crate::pipeline::websocket::Tunnel;
 
 /// Length of a tick.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +52,18 @@ pub(crate) struct ConnectionState {
     http2: Cell<bool>,
     draining: Rc<Cell<bool>>,
     waker: RefCell<Option<Waker>>,
+    /// What it is a tunnel to as soon as it has been said so.
+    tunnel: TunnelTo,
+}
+
+/// A tunnel that is about to begin.
+#[derive(Default)]
+struct TunnelTo(RefCell<Option<Tunnel>>);
+
+impl fmt::Debug for TunnelTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TunnelTo").field(&self.0.borrow().is_some()).finish()
+    }
 }
 
 /// Marks a connection as busy until it is dropped: it waits for us, not we for it.
@@ -64,6 +78,11 @@ impl Busy {
         let handed_over = Rc::new(Cell::new(0));
         state.busy.borrow_mut().push(Rc::clone(&handed_over));
         Self { state: Rc::clone(state), handed_over }
+    }
+
+    /// The connection.
+    pub(crate) fn connection(&self) -> Rc<ConnectionState> {
+        Rc::clone(&self.state)
     }
 
     /// The same for another body on the same connection.
@@ -99,6 +118,16 @@ impl ConnectionState {
     /// From now on this is an HTTP/2 connection.
     pub(crate) fn speaks_http2(&self) {
         self.http2.set(true);
+    }
+
+    /// When the response that is under way has been sent, this is a tunnel.
+    pub(crate) fn tunnel_to(&self, tunnel: Tunnel) {
+        self.tunnel.0.replace(Some(tunnel));
+    }
+
+    /// What it is a tunnel to from now on, if it is.
+    pub(crate) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.0.take()
     }
 
     /// Whether the connection has overstayed, at this tick.
@@ -205,7 +234,9 @@ struct Departure {
 
 impl Drop for Departure {
     fn drop(&mut self) {
-        self.connections.open.borrow_mut().remove(&self.id);
+        let gone = self.connections.open.borrow_mut().remove(&self.id);
+        // One that has not begun holds its connection.
+        drop(gone.map(|(state, _)| state.take_tunnel()));
     }
 }
 

@@ -72,7 +72,7 @@ impl Failure {
             Self::Origin(Fault::NoObject) => StatusCode::FORBIDDEN,
             Self::Origin(Fault::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Origin(Fault::Request(_)) => StatusCode::BAD_REQUEST,
-            Self::Origin(Fault::Connect(_) | Fault::Response(_) | Fault::Credentials(_)) => {
+            Self::Origin(Fault::Connect(_) | Fault::Tls(_) | Fault::Response(_) | Fault::Credentials(_)) => {
                 StatusCode::BAD_GATEWAY
             }
         }
@@ -99,7 +99,7 @@ impl Failure {
             Self::Refused(Refusal::NotSigned(denial)) => not_signed(*denial),
             Self::Origin(Fault::ConnectTimeout) => "The origin could not be reached in time.",
             Self::Origin(Fault::ResponseTimeout) => "The origin did not answer in time.",
-            Self::Origin(Fault::Connect(_)) => "The origin could not be reached.",
+            Self::Origin(Fault::Connect(_) | Fault::Tls(_)) => "The origin could not be reached.",
             Self::Origin(Fault::Response(_)) => "The origin's answer could not be used.",
             Self::Origin(Fault::Credentials(_)) => "The origin could not be asked on this edge's behalf.",
             Self::Origin(Fault::Request(_)) => "The request cannot be put to the origin.",

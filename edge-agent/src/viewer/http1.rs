@@ -15,6 +15,7 @@
 mod gate;
 mod plain;
 mod sending;
+mod tunnel;
 
 use std::{
     cell::RefCell,
@@ -27,6 +28,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
 
 use self::{
     gate::{Counted, Gate, HyperIo},
@@ -41,7 +43,7 @@ use super::{
     listener::{Requests, Side},
     request::HEAD_BYTES_MAX,
 };
-use crate::pipeline::{Answer, Quick};
+use crate::pipeline::{Answer, Quick, websocket::Tunnel};
 
 /// hyper, as far as it is needed.
 type Hyper = http1::Connection<HyperIo, Counted<Requests>>;
@@ -91,6 +93,8 @@ enum Stage {
     /// For the answer to a request that has this head.
     Waiting(Answer, Bytes),
     Hyper,
+    /// Bytes of another protocol, until it ends.
+    Tunnel(Pin<Box<dyn Future<Output = io::Result<()>>>>),
 }
 
 impl Http1 {
@@ -218,10 +222,24 @@ impl Http1 {
             connection.as_mut().graceful_shutdown();
         }
         match connection.as_mut().poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(ended.map(|()| false).map_err(io::Error::other)),
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(self.begin_tunnel())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
             Poll::Pending if self.gate.is_quiet() => Poll::Ready(Ok(true)),
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Begins to be a tunnel, if hyper has ended because of that.
+    fn begin_tunnel(&mut self) -> bool {
+        let (Some(tunnel), Some(hyper)) = (self.requests.state.take_tunnel(), self.hyper.take()) else {
+            return false;
+        };
+        let parts = Pin::into_inner(hyper).into_parts();
+        self.stage = Stage::Tunnel(Box::pin(async move {
+            let Tunnel { origin, open: _open, busy: _busy } = tunnel;
+            tunnel::carry(TokioIo::new(parts.io), origin, &parts.read_buf, tunnel::SILENCE_MAX).await
+        }));
+        true
     }
 
     /// Goes on to the next request.
@@ -261,8 +279,13 @@ impl Future for Http1 {
                     if !ready!(this.poll_hyper(cx))? {
                         return Poll::Ready(Ok(()));
                     }
-                    this.next();
+                    if !matches!(this.stage, Stage::Tunnel(_)) {
+                        this.next();
+                    }
                 }
+                // There is no end that both sides would know of.
+                Stage::Tunnel(_) if this.draining => return Poll::Ready(Ok(())),
+                Stage::Tunnel(tunnel) => return tunnel.as_mut().poll(cx),
             }
         }
     }

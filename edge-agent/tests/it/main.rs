@@ -16,6 +16,14 @@ mod origin_faults;
 mod origin_connections;
 // Edges that ask other edges.
 mod shield;
+// TLS toward origins: whom the edge trusts, and what it shows.
+mod origin_tls;
+// HTTP/2 toward origins: many requests on one connection.
+mod origin_http2;
+// WebSockets, and all else that asks for another protocol.
+mod websockets;
+// gRPC, with real clients and servers.
+mod grpc;
 // What the edge compresses, and for whom.
 mod compression;
 // How an answer came about.

@@ -187,3 +187,32 @@ fn a_failure_is_not_remembered() {
     assert_eq!(get(edge.address, "/a", &[]).text(), "hello");
     assert_eq!(get(edge.address, "/a", &[]).header("x-cache"), Some("Hit from headland"));
 }
+
+#[test]
+fn a_response_has_to_be_complete_in_time() {
+    // Never silent for long, and never done.
+    let origin = Origin::start(|request, stream| {
+        if request.path() == "/quick" {
+            return stream
+                .write_all(crate::support::origin::response("200 OK", "", "quick").as_bytes())
+                .is_ok();
+        }
+        let head = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 1000000\r\n\r\n";
+        let mut going = stream.write_all(head.as_bytes()).is_ok();
+        while going {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            going = stream.write_all(b"x").is_ok();
+        }
+        false
+    });
+    let mut config = config(origin.address);
+    config.origins[0].response_completion_timeout = crate::support::edge::seconds(1);
+    let edge = Edge::start(config);
+    assert_eq!(get(edge.address, "/quick", &[]).text(), "quick");
+    for _ in 0..2 {
+        let answer = get(edge.address, "/endless", &[]);
+        assert!(answer.status == 200 && !answer.complete);
+    }
+    // Nothing of it was stored.
+    assert_eq!(origin.requests(), 3);
+}

@@ -6,4 +6,5 @@ pub(crate) mod edge;
 pub(crate) mod mmdb;
 pub(crate) mod origin;
 pub(crate) mod scenario;
+pub(crate) mod tls_origin;
 pub(crate) mod viewer;

@@ -528,3 +528,33 @@ async fn what_must_not_start_says_why() {
     let error = Listeners::bind(&settings).unwrap_err().to_string();
     assert!(error.contains(&taken.to_string()), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_whose_certificate_is_refused_is_a_problem_until_it_is_trusted() {
+    use crate::support::tls_origin::{self, Authority, Like, over_tls};
+    let told = tls_origin::log();
+    let Ten { dir: _dir, agent, control_plane: _control_plane, session } = ten().await;
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let shows = ours.issue("localhost", 2100);
+    let address = tls_origin::start(&Like { shows: &shows, demands: Some(&ours), only_1_2: false });
+    let trusting = |authority: &Authority, revision| {
+        let mut desired = good(A, revision);
+        let tls = v1::OriginTls { ca_certificates: authority.pem(), ..Default::default() };
+        over_tls(desired.config.as_mut().unwrap(), "localhost", address, tls);
+        desired
+    };
+    session.update(delta(10, 11, vec![trusting(&theirs, 11)])).await;
+    figure_becomes(&agent, "headland_edge_agent_origin_problems ", |problems| problems == 1.0).await;
+    // It demands a certificate of the edge as well, which is known only after the handshake.
+    session.update(delta(11, 12, vec![trusting(&ours, 12)])).await;
+    within("the reason", async {
+        while told.lines_with("CertificateRequired").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(figure(&agent, "headland_edge_agent_origin_problems ").await, 1.0);
+    session.update(delta(12, 13, vec![good(A, 13)])).await;
+    figure_becomes(&agent, "headland_edge_agent_origin_problems ", |problems| problems == 0.0).await;
+    stop(agent).await;
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{
-    NameSelection, OriginRequestPolicy, Resources, ResponseHeadersPolicy, TrustedKeys, cache_policy,
-    cache_policy::CachePolicy, key_group, violation::Checker,
+    NameSelection, OriginRequestPolicy, Resources, ResponseHeadersPolicy, Semantics, TrustedKeys,
+    cache_policy, cache_policy::CachePolicy, key_group, violation::Checker,
 };
 use crate::v1;
 
@@ -19,6 +19,8 @@ pub struct CacheBehavior {
     pub viewer_protocol: ViewerProtocol,
     /// Methods passed on; others are answered 403.
     pub allowed_methods: MethodSet,
+    /// Whether OPTIONS is answered from the cache, beside GET and HEAD.
+    pub caches_options: bool,
     /// How responses are cached.
     pub cache_policy: Arc<CachePolicy>,
     /// What reaches the origin beside what is in the cache key.
@@ -29,6 +31,8 @@ pub struct CacheBehavior {
     pub compress: bool,
     /// What requests must be signed with; `None`: they need not be.
     pub trusted_keys: Option<TrustedKeys>,
+    /// Whether gRPC calls are passed on as such.
+    pub grpc: bool,
 }
 
 /// By which scheme viewers may come (CloudFront guide, "Viewer protocol policy").
@@ -52,6 +56,12 @@ pub enum Target {
 }
 
 impl CacheBehavior {
+    /// Whether responses to this method are answered from the cache.
+    #[must_use]
+    pub fn caches(&self, method: &Method) -> bool {
+        matches!(*method, Method::GET | Method::HEAD) || (self.caches_options && method == Method::OPTIONS)
+    }
+
     /// Whether any of the viewer's cookies reach the origin.
     #[must_use]
     pub fn forwards_cookies(&self) -> bool {
@@ -127,12 +137,6 @@ pub(super) fn check(
             MethodSet::GetHead
         })
     };
-    if !wire.cached_methods.is_empty()
-        && MethodSet::from_names(&wire.cached_methods) != Some(MethodSet::GetHead)
-    {
-        c.field("cached_methods")
-            .violation("must be GET HEAD; caching of OPTIONS is not supported in this version");
-    }
     let cache_policy = check_cache_policy(wire, resources, c);
     let trusted = &wire.trusted_key_group_ids;
     let trusted_keys = key_group::check_trusted(trusted, resources, &mut c.field("trusted_key_group_ids"));
@@ -145,16 +149,50 @@ pub(super) fn check(
     let id = &wire.response_headers_policy_id;
     let response_headers_policy = resources.response_headers_policy(id).cloned();
     refer("response_headers_policy_id", "response headers policy", id, response_headers_policy.is_some());
+    let cache_policy = cache_policy?;
+    let caches_options =
+        check_cached_methods(wire, allowed_methods, &cache_policy, &mut c.field("cached_methods"));
+    c.field("grpc").ensure(!wire.grpc || allowed_methods == MethodSet::All, || {
+        "needs POST: set allowed_methods to GET HEAD OPTIONS PUT POST PATCH DELETE".into()
+    });
     Some(CacheBehavior {
         target: target?,
         viewer_protocol,
         allowed_methods,
-        cache_policy: cache_policy?,
+        caches_options,
+        cache_policy,
         origin_request_policy,
         response_headers_policy,
         compress: wire.compress,
         trusted_keys,
+        grpc: wire.grpc,
     })
+}
+
+/// Whether OPTIONS is answered from the cache.
+fn check_cached_methods(
+    wire: &v1::CacheBehavior,
+    allowed: MethodSet,
+    policy: &CachePolicy,
+    c: &mut Checker<'_>,
+) -> bool {
+    if wire.cached_methods.is_empty() {
+        return false;
+    }
+    match MethodSet::from_names(&wire.cached_methods) {
+        Some(MethodSet::GetHead) => return false,
+        Some(MethodSet::GetHeadOptions) => {}
+        Some(MethodSet::All) | None => {
+            c.violation("must be one of: GET HEAD; GET HEAD OPTIONS (in capitals)");
+            return false;
+        }
+    }
+    c.ensure(allowed != MethodSet::GetHead, || "have OPTIONS, which allowed_methods must have too".into());
+    c.ensure(policy.semantics == Semantics::CloudFront, || {
+        "must be GET HEAD with RFC 9111 semantics, by which responses to OPTIONS are not stored (RFC 9110 section 9.3.7)"
+            .into()
+    });
+    true
 }
 
 /// The policy that is written here, or that is referred to.

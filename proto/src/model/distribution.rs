@@ -8,7 +8,7 @@ use super::{
     error_responses::{self, ErrorResponses},
     geo_restriction::{self, GeoRestriction},
     host_name::HostPattern,
-    origin::{self, Origin, OriginKind},
+    origin::{self, Origin, OriginKind, Signing},
     origin_group::{self, OriginGroup},
     path_pattern::PathPattern,
     violation::{Checker, Violations},
@@ -206,10 +206,11 @@ fn check_behavior(
         OriginKind::S3(s3) => Some(s3),
         OriginKind::Custom(_) => None,
     });
-    if let Some(s3) = buckets.max_by_key(|s3| s3.signed) {
+    if let Some(signing) = buckets.map(|s3| s3.signing).max() {
         // What is in the key is forwarded; S3 answers only to its own Host, and a signature is an Authorization header.
         for header in &behavior.cache_policy.headers {
-            let conflict = *header == header::HOST || (s3.signed && *header == header::AUTHORIZATION);
+            let conflict =
+                *header == header::HOST || (signing == Signing::Always && *header == header::AUTHORIZATION);
             let field = if wire.cache_policy_id.is_empty() {
                 "cache_policy.headers.names"
             } else {
@@ -218,6 +219,13 @@ fn check_behavior(
             c.field(field)
                 .ensure(!conflict, || format!("{header} cannot be forwarded to an S3 origin; remove it"));
         }
+    }
+    let deaf = targets.origins_of(behavior.target).find(|origin| behavior.grpc && !origin.can_speak_http2());
+    if let Some(origin) = deaf {
+        c.field("grpc").violation(format!(
+            "takes HTTP/2, which origin {:?} cannot be asked in: set its protocol_policy to HTTPS_ONLY or its http2 to ALWAYS",
+            origin.id
+        ));
     }
     Some(behavior)
 }

@@ -1,15 +1,20 @@
 //! Origins: where objects come from.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri, uri::Authority};
 
-use super::{host_name::HostName, violation::Checker};
+use super::{
+    host_name::HostName,
+    origin_tls::{self, OriginTls},
+    violation::Checker,
+};
 use crate::{
     limits::{
         BUCKET_CHARS, CONNECTION_ATTEMPTS_MAX, CONNECTION_TIMEOUT, CUSTOM_HEADER_NAME_CHARS_MAX,
         CUSTOM_HEADER_VALUE_CHARS_MAX, CUSTOM_HEADERS_CHARS_MAX, CUSTOM_HEADERS_MAX, KEEPALIVE_TIMEOUT,
-        LOCATION_CHARS_MAX, ORIGIN_ID_CHARS_MAX, ORIGIN_PATH_CHARS_MAX, RESPONSE_TIMEOUT,
+        LOCATION_CHARS_MAX, ORIGIN_ID_CHARS_MAX, ORIGIN_PATH_CHARS_MAX, RESPONSE_COMPLETION_TIMEOUT,
+        RESPONSE_TIMEOUT,
     },
     v1,
 };
@@ -29,8 +34,14 @@ pub struct Origin {
     pub connection_timeout: Duration,
     /// Longest silence while waiting for the head or for more of the body.
     pub response_timeout: Duration,
+    /// Longest time for a request and its complete response.
+    pub completion_timeout: Option<Duration>,
     /// How long an idle connection is kept.
     pub keepalive_timeout: Duration,
+    /// How HTTPS connections are made; unset: as they are made to any server.
+    pub tls: Option<Arc<OriginTls>>,
+    /// When HTTP/2 is used.
+    pub http2: Http2,
     /// What kind of server it is.
     pub kind: OriginKind,
     /// The location whose edges alone ask it, as long as one of them can be reached.
@@ -79,31 +90,88 @@ pub struct S3Origin {
     pub endpoint: Authority,
     /// Whether the bucket stands in the path and not in the host name.
     pub path_style: bool,
-    /// Whether requests are signed.
-    pub signed: bool,
+    /// Which requests are signed.
+    pub signing: Signing,
     /// Profile of the edge's AWS files; unset: the default chain.
     pub credentials_profile: Option<String>,
+}
+
+/// Which requests to a bucket are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signing {
+    /// None.
+    Never,
+    /// All but those that reach it with the viewer's Authorization.
+    NoOverride,
+    /// All.
+    Always,
+}
+
+/// When an origin is asked in HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http2 {
+    /// Never, but for gRPC.
+    Off,
+    /// Over TLS, if it offers it.
+    WhereOffered,
+    /// Always.
+    Always,
 }
 
 /// An HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomOrigin {
-    /// How connections are made.
-    pub scheme: Scheme,
+    /// How connections are made; unset: as the viewer's is.
+    pub scheme: Option<Scheme>,
     /// Name or address.
     pub host: HostName,
-    /// Port for the scheme.
-    pub port: u16,
+    /// Port for HTTP.
+    pub http_port: u16,
+    /// Port for HTTPS.
+    pub https_port: u16,
 }
 
 impl CustomOrigin {
-    /// Host and port as they stand in a Host header: without the port if it is the scheme's own.
+    /// How a connection is made for a viewer whose own is of this scheme.
     #[must_use]
-    pub fn authority(&self) -> String {
-        match (self.scheme, self.port) {
-            (Scheme::Http, 80) | (Scheme::Https, 443) => self.host.to_string(),
-            (_, port) => format!("{}:{port}", self.host),
+    pub fn scheme_for(&self, viewer: Scheme) -> Scheme {
+        self.scheme.unwrap_or(viewer)
+    }
+
+    /// Host and port as they stand in a Host header, for a viewer of this scheme: without the port if it is the scheme's own.
+    #[must_use]
+    pub fn authority_for(&self, viewer: Scheme) -> String {
+        match (self.scheme_for(viewer), self.http_port, self.https_port) {
+            (Scheme::Http, 80, _) | (Scheme::Https, _, 443) => self.host.to_string(),
+            (Scheme::Http, port, _) | (Scheme::Https, _, port) => format!("{}:{port}", self.host),
         }
+    }
+}
+
+impl Origin {
+    /// Whether connections are made with TLS, for any viewer or for some.
+    #[must_use]
+    pub fn uses_tls(&self) -> bool {
+        match &self.kind {
+            OriginKind::S3(s3) => s3.scheme == Scheme::Https,
+            OriginKind::Custom(custom) => custom.scheme != Some(Scheme::Http),
+        }
+    }
+
+    /// Whether connections are made with TLS for all viewers.
+    #[must_use]
+    pub fn always_uses_tls(&self) -> bool {
+        match &self.kind {
+            OriginKind::S3(s3) => s3.scheme == Scheme::Https,
+            OriginKind::Custom(custom) => custom.scheme == Some(Scheme::Https),
+        }
+    }
+
+    /// Whether it can be asked in HTTP/2 for all viewers.
+    #[must_use]
+    pub fn can_speak_http2(&self) -> bool {
+        let custom = matches!(self.kind, OriginKind::Custom(_));
+        custom && (self.always_uses_tls() || self.http2 == Http2::Always)
     }
 }
 
@@ -141,6 +209,18 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         c.printable(location);
         location.clone()
     });
+    let completion_timeout =
+        check_completion(wire, response_timeout, &mut c.field("response_completion_timeout"));
+    let tls = wire.tls.as_ref().map(|tls| Arc::new(origin_tls::check(tls, &mut c.field("tls"))));
+    let http2 = match v1::origin::Http2::try_from(wire.http2) {
+        Ok(v1::origin::Http2::Unspecified | v1::origin::Http2::Off) => Http2::Off,
+        Ok(v1::origin::Http2::WhereOffered) => Http2::WhereOffered,
+        Ok(v1::origin::Http2::Always) => Http2::Always,
+        Err(_) => {
+            c.field("http2").violation("is unknown; use OFF, WHERE_OFFERED or ALWAYS");
+            Http2::Off
+        }
+    };
     let kind = match &wire.kind {
         Some(v1::origin::Kind::S3(s3)) => check_s3(s3, &mut c.field("s3")).map(OriginKind::S3),
         Some(v1::origin::Kind::Custom(custom)) => {
@@ -151,17 +231,40 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
             None
         }
     };
-    Some(Origin {
+    let origin = Origin {
         id: wire.id.clone(),
         path: wire.origin_path.clone(),
         custom_headers,
         connection_attempts: attempts,
         connection_timeout,
         response_timeout,
+        completion_timeout,
         keepalive_timeout,
+        tls,
+        http2,
         kind: kind?,
         shield,
-    })
+    };
+    c.field("tls").ensure(origin.tls.is_none() || origin.uses_tls(), || {
+        "has no meaning for an origin that is reached over HTTP; remove it, or use HTTPS".into()
+    });
+    c.field("http2")
+        .ensure(origin.http2 == Http2::Off || matches!(origin.kind, OriginKind::Custom(_)), || {
+            "must be OFF for a bucket, whose protocol is HTTP/1.1".into()
+        });
+    c.field("http2").ensure(origin.http2 != Http2::WhereOffered || origin.uses_tls(), || {
+        "can only be offered over HTTPS; use HTTPS, or ALWAYS".into()
+    });
+    Some(origin)
+}
+
+fn check_completion(wire: &v1::Origin, response_timeout: Duration, c: &mut Checker<'_>) -> Option<Duration> {
+    let timeout = wire.response_completion_timeout.as_ref()?;
+    let timeout = c.duration(Some(timeout), RESPONSE_COMPLETION_TIMEOUT, RESPONSE_COMPLETION_TIMEOUT.1);
+    c.ensure(timeout >= response_timeout, || {
+        format!("must be at least the response timeout, {} s", response_timeout.as_secs())
+    });
+    Some(timeout)
 }
 
 fn check_path(path: &str, c: &mut Checker<'_>) {
@@ -264,18 +367,19 @@ fn check_s3(wire: &v1::S3Origin, c: &mut Checker<'_>) -> Option<S3Origin> {
         region.len() <= 64 && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     c.field("region")
         .ensure(region_legal, || format!("{region:?} is not a region, such as \"eu-central-1\""));
-    let signed = match v1::s3_origin::Signing::try_from(wire.signing) {
-        Ok(v1::s3_origin::Signing::Unspecified | v1::s3_origin::Signing::Always) => true,
-        Ok(v1::s3_origin::Signing::Never) => false,
+    let signing = match v1::s3_origin::Signing::try_from(wire.signing) {
+        Ok(v1::s3_origin::Signing::Unspecified | v1::s3_origin::Signing::Always) => Signing::Always,
+        Ok(v1::s3_origin::Signing::Never) => Signing::Never,
+        Ok(v1::s3_origin::Signing::NoOverride) => Signing::NoOverride,
         Err(_) => {
-            c.field("signing").violation("is unknown; use ALWAYS or NEVER");
-            true
+            c.field("signing").violation("is unknown; use ALWAYS, NO_OVERRIDE or NEVER");
+            Signing::Always
         }
     };
     let mut profile = c.field("credentials_profile");
     profile.chars_max(&wire.credentials_profile, 128);
     profile.printable(&wire.credentials_profile);
-    profile.ensure(signed || wire.credentials_profile.is_empty(), || {
+    profile.ensure(signing != Signing::Never || wire.credentials_profile.is_empty(), || {
         "must be empty when signing is NEVER".into()
     });
     let endpoint = if wire.endpoint.is_empty() {
@@ -290,7 +394,7 @@ fn check_s3(wire: &v1::S3Origin, c: &mut Checker<'_>) -> Option<S3Origin> {
         scheme,
         endpoint,
         path_style: wire.path_style,
-        signed,
+        signing,
         credentials_profile: Some(wire.credentials_profile.clone()).filter(|p| !p.is_empty()),
     })
 }
@@ -323,20 +427,16 @@ fn check_custom(wire: &v1::CustomOrigin, c: &mut Checker<'_>) -> Option<CustomOr
     }
     let http_port = check_port(wire.http_port, 80, &mut c.field("http_port"));
     let https_port = check_port(wire.https_port, 443, &mut c.field("https_port"));
-    let (scheme, port) = match ProtocolPolicy::try_from(wire.protocol_policy) {
-        Ok(ProtocolPolicy::Unspecified | ProtocolPolicy::HttpOnly) => (Scheme::Http, http_port),
-        Ok(ProtocolPolicy::HttpsOnly) => (Scheme::Https, https_port),
-        Ok(ProtocolPolicy::MatchViewer) => {
-            c.field("protocol_policy")
-                .violation("MATCH_VIEWER is not supported in this version, where viewers use HTTP; use HTTP_ONLY or HTTPS_ONLY");
-            (Scheme::Http, http_port)
-        }
+    let scheme = match ProtocolPolicy::try_from(wire.protocol_policy) {
+        Ok(ProtocolPolicy::Unspecified | ProtocolPolicy::HttpOnly) => Some(Scheme::Http),
+        Ok(ProtocolPolicy::HttpsOnly) => Some(Scheme::Https),
+        Ok(ProtocolPolicy::MatchViewer) => None,
         Err(_) => {
-            c.field("protocol_policy").violation("is unknown; use HTTP_ONLY or HTTPS_ONLY");
-            (Scheme::Http, http_port)
+            c.field("protocol_policy").violation("is unknown; use HTTP_ONLY, HTTPS_ONLY or MATCH_VIEWER");
+            None
         }
     };
-    Some(CustomOrigin { scheme, host: host.ok()?, port })
+    Some(CustomOrigin { scheme, host: host.ok()?, http_port, https_port })
 }
 
 fn check_port(port: u32, default: u16, c: &mut Checker<'_>) -> u16 {

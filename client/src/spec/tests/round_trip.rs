@@ -30,7 +30,7 @@ fn duration() -> impl Strategy<Value = Option<SpecDuration>> {
 
 fn kind() -> impl Strategy<Value = Option<OriginKind>> {
     use proptest::sample::select;
-    let signing = option::of(select(vec![Signing::Always, Signing::Never]));
+    let signing = option::of(select(vec![Signing::Always, Signing::NoOverride, Signing::Never]));
     let s3 = (text(), text(), text(), any::<bool>(), signing, text()).prop_map(
         |(bucket, region, endpoint, path_style, signing, credentials_profile)| {
             OriginKind::S3(S3OriginSpec {
@@ -59,18 +59,39 @@ fn kind() -> impl Strategy<Value = Option<OriginKind>> {
 fn origin() -> impl Strategy<Value = OriginSpec> {
     let header = (text(), text()).prop_map(|(name, value)| CustomHeaderSpec { name, value });
     let attempts = any::<u32>().prop_map(NonZeroU32::new);
-    let timeouts = (duration(), duration(), duration());
+    let timeouts = (duration(), duration(), duration(), duration());
+    let versions = option::of(proptest::sample::select(vec![TlsVersion::V1_2, TlsVersion::V1_3]));
+    let tls = (text(), text(), text(), versions).prop_map(
+        |(ca_certificates, client_certificate, server_name, minimum_version)| OriginTlsSpec {
+            ca_certificates,
+            client_certificate,
+            server_name,
+            minimum_version,
+        },
+    );
+    let http2 = option::of(proptest::sample::select(vec![Http2::Off, Http2::WhereOffered, Http2::Always]));
     let shield = option::of(text().prop_map(|location| OriginShieldSpec { location }));
-    (text(), text(), vec(header, 0..3), attempts, timeouts, shield, kind()).prop_map(
-        |(id, origin_path, custom_headers, connection_attempts, timeouts, origin_shield, kind)| OriginSpec {
+    let how = (kind(), option::of(tls), http2, shield);
+    (text(), text(), vec(header, 0..3), attempts, timeouts, how).prop_map(
+        |(
+            id,
+            origin_path,
+            custom_headers,
+            connection_attempts,
+            timeouts,
+            (kind, tls, http2, origin_shield),
+        )| OriginSpec {
             id,
             origin_path,
             custom_headers,
             connection_attempts,
             connection_timeout: timeouts.0,
             response_timeout: timeouts.1,
+            response_completion_timeout: timeouts.3,
             keepalive_timeout: timeouts.2,
             origin_shield,
+            tls,
+            http2,
             kind,
         },
     )
@@ -112,8 +133,8 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
     ]));
     let methods = || vec("[A-Z]{3,7}", 0..3);
     let policies = (option::of(policy()), text(), text(), text(), vec(text(), 0..3));
-    (text(), text(), viewer, methods(), methods(), policies, any::<bool>()).prop_map(
-        |(path_pattern, target, viewer, allowed_methods, cached_methods, policies, compress)| {
+    (text(), text(), viewer, methods(), methods(), policies, any::<[bool; 2]>()).prop_map(
+        |(path_pattern, target, viewer, allowed_methods, cached_methods, policies, [compress, grpc])| {
             let (cache_policy, cache_policy_id, origin_request_policy_id, response_headers_policy_id, groups) =
                 policies;
             let trusted_key_group_ids = groups;
@@ -129,6 +150,7 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
                 response_headers_policy_id,
                 compress,
                 trusted_key_group_ids,
+                grpc,
             }
         },
     )

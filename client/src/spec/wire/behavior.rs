@@ -26,6 +26,7 @@ impl From<&CacheBehaviorSpec> for v1::CacheBehavior {
             origin_request_policy_id: spec.origin_request_policy_id.clone(),
             response_headers_policy_id: spec.response_headers_policy_id.clone(),
             trusted_key_group_ids: spec.trusted_key_group_ids.clone(),
+            grpc: spec.grpc,
         }
     }
 }
@@ -56,6 +57,7 @@ impl TryFrom<&v1::CacheBehavior> for CacheBehaviorSpec {
             origin_request_policy_id: wire.origin_request_policy_id.clone(),
             response_headers_policy_id: wire.response_headers_policy_id.clone(),
             trusted_key_group_ids: wire.trusted_key_group_ids.clone(),
+            grpc: wire.grpc,
         })
     }
 }

@@ -87,6 +87,7 @@ fn key_part(wire: v1::KeyPart) -> KeyPart {
         Kind::Header => "header",
         Kind::Cookie => "cookie",
         Kind::Host => "host",
+        Kind::Method => "method",
     };
     KeyPart { kind, name: wire.name, value: wire.value }
 }

@@ -27,7 +27,8 @@ origins:
 - id: b
   custom:
     domain_name: b.example.com
-    protocol_policy: match-viewer
+    protocol_policy: http-only
+  http2: where-offered
 default_cache_behavior:
   target_origin_id: c
   cache_policy: {min_ttl: 10, default_ttl: 5}
@@ -41,9 +42,9 @@ default_cache_behavior:
     for place in [
         "2:11: aliases[0]: ",
         "6:13: origins[0].s3.bucket: ",
-        "10:22: origins[1].custom.protocol_policy: match-viewer is not supported",
-        "12:21: default_cache_behavior.target_origin_id: ",
-        "13:44: default_cache_behavior.cache_policy.default_ttl: ",
+        "11:10: origins[1].http2: can only be offered over HTTPS",
+        "13:21: default_cache_behavior.target_origin_id: ",
+        "14:44: default_cache_behavior.cache_policy.default_ttl: ",
     ] {
         assert!(refused.stderr.contains(&format!("  {path}:{place}")), "no {place} in {}", refused.stderr);
     }

@@ -13,6 +13,8 @@ pub enum Kind {
     Distribution,
     /// The host.
     Host,
+    /// The method, of what is not for a GET.
+    Method,
     /// The path.
     Path,
     /// What is forwarded of the query.
@@ -30,6 +32,7 @@ impl Kind {
         match self {
             Self::Distribution => "distribution",
             Self::Host => "host",
+            Self::Method => "method",
             Self::Path => "path",
             Self::Query => "query",
             Self::Header => "header",
@@ -60,6 +63,7 @@ pub fn parts(key: &[u8]) -> Vec<Part> {
         let kind = match tag {
             b'd' => Kind::Distribution,
             b'a' => Kind::Host,
+            b'm' => Kind::Method,
             b'p' => Kind::Path,
             b'q' => Kind::Query,
             b'c' => Kind::Cookie,
@@ -124,7 +128,7 @@ mod tests {
     use std::time::Duration;
 
     use headland_proto::model::{CachePolicy, Coding, Codings, NameSelection, Semantics, TtlBounds};
-    use http::{HeaderMap, HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
     use super::{super::Selecting, *};
 
@@ -147,7 +151,7 @@ mod tests {
         let mut bytes = Vec::new();
         let id = "EABCDEFGHIJKLM".parse().expect("id");
         let codings = [Coding::Gzip, Coding::Brotli].into_iter().collect();
-        let request = Selecting { headers: &headers, codings };
+        let request = Selecting { method: &Method::GET, headers: &headers, codings };
         super::super::write(&mut bytes, &id, &policy, "/a", Some("q=1"), "cdn.test", request);
         let parts = parts(&bytes);
         let told: Vec<_> = parts.iter().map(|p| (p.kind, p.name.as_str(), p.value.as_str())).collect();

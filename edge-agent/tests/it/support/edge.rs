@@ -6,7 +6,7 @@ use headland_edge_agent::{
     cache::{Limits, disk, tiers::DiskTier},
     clock::{Clock, Timestamp},
     geo::Locations,
-    origin::request::Identity,
+    origin::{credentials::CredentialsStore, request::Identity, tls::OriginTlsConfigs},
     pipeline::Shared,
     routing::{Distribution, Table},
     viewer::{
@@ -53,6 +53,10 @@ pub(crate) struct Options {
     pub(crate) entrance: Entrance,
     /// Where viewers are.
     pub(crate) locations: Locations,
+    /// Where the certificates are that it shows to origins.
+    pub(crate) client_certificates: Option<std::path::PathBuf>,
+    /// The file with its credentials for buckets; otherwise what this machine has.
+    pub(crate) credentials: Option<std::path::PathBuf>,
 }
 
 impl Default for Options {
@@ -71,6 +75,8 @@ impl Default for Options {
             reception: Reception::default(),
             entrance: Entrance::default(),
             locations: Locations::default(),
+            client_certificates: None,
+            credentials: None,
         }
     }
 }
@@ -162,7 +168,11 @@ impl Edge {
         let address = sockets[0].local_addr().expect("address");
         let mut reception = options.reception;
         reception.entrances.push((address, options.entrance));
-        let shared = Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle);
+        let mut shared = Shared::new(limits, disk, WORKERS, identity, clock.clone(), handle.clone());
+        shared.tls = Arc::new(OriginTlsConfigs::new(options.client_certificates));
+        if let Some(file) = options.credentials {
+            shared.credentials = CredentialsStore::from_file(handle, &file);
+        }
         let shared = Arc::new(shared.receiving(reception).locating(options.locations));
         let limits =
             ViewerLimits { patience: options.patience, connections_max: 1000, drain: Duration::from_secs(1) };

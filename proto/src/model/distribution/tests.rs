@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{MethodSet, NameSelection, Semantics};
+use crate::{
+    limits::CA_CERTIFICATES_MAX,
+    model::{MethodSet, NameSelection, Scheme, Semantics},
+};
 
 /// The smallest config there is.
 fn minimal() -> v1::DistributionConfig {
@@ -118,23 +121,138 @@ fn everything_wrong_is_reported_at_once() {
 #[test]
 fn what_this_version_cannot_do_is_refused() {
     check_refused(
-        |w| behavior(w).cached_methods = vec!["GET".into(), "HEAD".into(), "OPTIONS".into()],
-        &["default_cache_behavior.cached_methods"],
-    );
-    check_refused(
         |w| behavior(w).viewer_protocol_policy = 4,
         &["default_cache_behavior.viewer_protocol_policy"],
     );
+}
+
+#[test]
+fn options_are_cached_if_they_are_allowed_with_cloudfront_semantics() {
+    let methods = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let field = "default_cache_behavior.cached_methods";
+    let three = ["GET", "HEAD", "OPTIONS"];
+    check_refused(|w| behavior(w).cached_methods = methods(&three), &[field]);
     check_refused(
         |w| {
-            w.origins[0].kind = Some(v1::origin::Kind::Custom(v1::CustomOrigin {
-                domain_name: "o.example.com".into(),
-                protocol_policy: v1::custom_origin::ProtocolPolicy::MatchViewer.into(),
-                ..Default::default()
-            }));
+            behavior(w).allowed_methods = methods(&three);
+            behavior(w).cached_methods = methods(&three);
+            policy(w).semantics = v1::cache_policy_config::Semantics::Rfc9111.into();
         },
-        &["origins[0].custom.protocol_policy"],
+        &[field],
     );
+    check_refused(|w| behavior(w).cached_methods = methods(&["OPTIONS"]), &[field]);
+    let mut wire = minimal();
+    behavior(&mut wire).allowed_methods = methods(&three);
+    let check = |wire: &_| DistributionConfig::check(wire, &Resources::default()).expect("config");
+    assert!(!check(&wire).default_behavior.caches(&http::Method::OPTIONS));
+    behavior(&mut wire).cached_methods = methods(&three);
+    assert!(check(&wire).default_behavior.caches(&http::Method::OPTIONS));
+}
+
+fn custom(policy: v1::custom_origin::ProtocolPolicy) -> Option<v1::origin::Kind> {
+    let domain_name = "o.example.com".into();
+    let protocol_policy = policy.into();
+    Some(v1::origin::Kind::Custom(v1::CustomOrigin { domain_name, protocol_policy, ..Default::default() }))
+}
+
+#[test]
+fn tls_is_checked() {
+    use v1::custom_origin::ProtocolPolicy::{HttpOnly, HttpsOnly, MatchViewer};
+    let tls = v1::OriginTls {
+        ca_certificates: "no PEM".into(),
+        client_certificate: "../key".into(),
+        server_name: "a b".into(),
+        minimum_version: 9,
+    };
+    let fields = ["ca_certificates", "client_certificate", "server_name", "minimum_version"];
+    let fields = fields.map(|field| format!("origins[0].tls.{field}"));
+    let set = |w: &mut v1::DistributionConfig| {
+        w.origins[0].kind = custom(MatchViewer);
+        w.origins[0].tls = Some(tls.clone());
+    };
+    check_refused(set, &fields.each_ref().map(String::as_str));
+    check_refused(
+        |w| {
+            w.origins[0].kind = custom(HttpsOnly);
+            let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+            w.origins[0].tls = Some(v1::OriginTls { ca_certificates: key.into(), ..Default::default() });
+        },
+        &["origins[0].tls.ca_certificates", "origins[0].tls.ca_certificates"],
+    );
+    let many =
+        "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".repeat(CA_CERTIFICATES_MAX + 1);
+    check_refused(
+        |w| {
+            w.origins[0].kind = custom(HttpsOnly);
+            w.origins[0].tls = Some(v1::OriginTls { ca_certificates: many.clone(), ..Default::default() });
+        },
+        &["origins[0].tls.ca_certificates"],
+    );
+    check_refused(
+        |w| {
+            w.origins[0].kind = custom(HttpOnly);
+            w.origins[0].tls = Some(v1::OriginTls::default());
+            w.origins[0].http2 = v1::origin::Http2::WhereOffered.into();
+        },
+        &["origins[0].tls", "origins[0].http2"],
+    );
+}
+
+#[test]
+fn grpc_takes_post_and_http2() {
+    use v1::custom_origin::ProtocolPolicy::{HttpOnly, HttpsOnly, MatchViewer};
+    let field = "default_cache_behavior.grpc";
+    let all = || ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"].map(String::from).to_vec();
+    check_refused(
+        |w| {
+            w.origins[0].kind = custom(HttpsOnly);
+            behavior(w).grpc = true;
+        },
+        &[field],
+    );
+    for policy in [HttpOnly, MatchViewer] {
+        check_refused(
+            |w| {
+                w.origins[0].kind = custom(policy);
+                behavior(w).grpc = true;
+                behavior(w).allowed_methods = all();
+            },
+            &[field],
+        );
+    }
+    let mut wire = minimal();
+    wire.origins[0].kind = custom(HttpOnly);
+    wire.origins[0].http2 = v1::origin::Http2::Always.into();
+    behavior(&mut wire).grpc = true;
+    behavior(&mut wire).allowed_methods = all();
+    DistributionConfig::check(&wire, &Resources::default()).expect("config");
+}
+
+#[test]
+fn a_response_is_complete_no_sooner_than_it_may_be_silent() {
+    let field = "origins[0].response_completion_timeout";
+    check_refused(|w| w.origins[0].response_completion_timeout = seconds(29), &[field]);
+    check_refused(|w| w.origins[0].response_completion_timeout = seconds(86_401), &[field]);
+    let mut wire = minimal();
+    wire.origins[0].response_completion_timeout = seconds(30);
+    let config = DistributionConfig::check(&wire, &Resources::default()).expect("config");
+    assert_eq!(config.origins[0].completion_timeout, Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn a_scheme_that_matches_the_viewers_has_a_port_for_each() {
+    let mut wire = minimal();
+    wire.origins[0].kind = Some(v1::origin::Kind::Custom(v1::CustomOrigin {
+        domain_name: "o.example.com".into(),
+        https_port: 8443,
+        protocol_policy: v1::custom_origin::ProtocolPolicy::MatchViewer.into(),
+        ..Default::default()
+    }));
+    let config = DistributionConfig::check(&wire, &Resources::default()).expect("config");
+    let OriginKind::Custom(origin) = &config.origins[0].kind else { panic!("not custom") };
+    for (scheme, authority) in [(Scheme::Http, "o.example.com"), (Scheme::Https, "o.example.com:8443")] {
+        assert_eq!((origin.scheme_for(scheme), origin.authority_for(scheme).as_str()), (scheme, authority));
+    }
 }
 
 #[test]
@@ -214,7 +332,7 @@ fn s3_origins_are_checked() {
     let config = DistributionConfig::check(&wire, &Resources::default()).expect("config");
     let OriginKind::S3(origin) = &config.origins[0].kind else { panic!("not S3") };
     assert_eq!(origin.endpoint.as_str(), "s3.us-east-1.amazonaws.com");
-    assert!(origin.signed);
+    assert_eq!(origin.signing, Signing::Always);
 }
 
 #[test]
