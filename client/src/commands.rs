@@ -7,8 +7,10 @@ mod distribution;
 mod edge;
 mod explain;
 mod lint;
+mod names;
 mod policy;
 mod source;
+mod tags;
 mod version;
 
 use std::future::Future;

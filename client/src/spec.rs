@@ -8,18 +8,21 @@ mod document;
 mod duration;
 mod explanation;
 mod locate;
+mod names;
 mod origin;
 mod parse;
 mod policy;
 mod wire;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    behavior::{CacheBehaviorSpec, ViewerProtocolPolicy},
+    behavior::{CacheBehaviorSpec, CachePolicyChoice, ViewerProtocolPolicy},
     document::{
-        CacheFigures, DistributionDocument, DistributionState, DistributionStatus, EdgeDocument, Liveness,
-        OriginProblem, Refusal, TrafficFigures,
+        CacheFigures, DistributionDocument, DistributionState, DistributionStatus, DocumentKind, EdgeDocument,
+        Liveness, OriginProblem, Refusal, TrafficFigures,
     },
     duration::{InvalidDuration, SpecDuration},
     explanation::{
@@ -27,6 +30,7 @@ pub use self::{
         ExplainingEdge, ExplanationDocument, FreshnessSum, KeyPart, Seconds, StaleWindows, StoredVariant,
         VaryField,
     },
+    names::Names,
     origin::{
         CustomHeaderSpec, CustomOriginSpec, InvalidOriginUrl, OriginKind, OriginSpec, ProtocolPolicy,
         S3OriginSpec, Signing,
@@ -76,6 +80,9 @@ pub struct DistributionSpec {
     /// Origins that stand in for one another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origin_groups: Vec<OriginGroupSpec>,
+    /// For people and their programs. At most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Origins that stand in for one another.
@@ -127,6 +134,7 @@ impl Default for DistributionSpec {
             debug_headers: false,
             custom_error_responses: Vec::new(),
             origin_groups: Vec::new(),
+            tags: BTreeMap::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod origin_request_policy;
 pub mod path_pattern;
 pub mod resources;
 pub mod selection;
+pub mod tags;
 pub mod violation;
 
 pub use cache_behavior::{CacheBehavior, MethodSet, Target};

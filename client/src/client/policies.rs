@@ -42,17 +42,22 @@ macro_rules! policy_calls {
                 .await
             }
 
-            #[doc = concat!("All ", $nouns, " of a type: the managed ones, then the others in order of id.")]
+            #[doc = concat!("All ", $nouns, " of a type that the filter is about: the managed ones, then the others in order of id.")]
             ///
             /// # Errors
             /// Failures of a call.
-            pub async fn $list(&self, wanted: v1::PolicyType) -> Result<Vec<v1::$Wire>, Error> {
+            pub async fn $list(
+                &self,
+                wanted: v1::PolicyType,
+                filter: v1::PolicyFilter,
+            ) -> Result<Vec<v1::$Wire>, Error> {
                 let (mut all, mut position) = (Vec::new(), Position::default());
                 while !position.is_done() {
                     let request = v1::$List {
                         page_size: PAGE_SIZE,
                         page_token: position.token().to_owned(),
                         r#type: wanted.into(),
+                        filter: Some(filter.clone()),
                     };
                     let send = |request| {
                         let mut stub = self.$field.clone();

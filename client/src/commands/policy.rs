@@ -1,6 +1,6 @@
 //! `headland cache-policy` and `headland origin-request-policy`: what cache behaviors of many distributions share.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use headland::{
     client::Client,
@@ -10,7 +10,7 @@ use headland::{
 };
 use serde::Serialize;
 
-use super::{Session, source};
+use super::{Session, source, tags};
 use crate::output::Table;
 
 /// Create, look at and change cache policies: how long objects are kept, and what tells them apart
@@ -40,6 +40,7 @@ Examples:
 const LIST_EXAMPLES: &str = "\
 Examples:
   headland cache-policy list --type custom
+  headland cache-policy list --tag team=web
   headland origin-request-policy list -o json";
 
 const UPDATE_EXAMPLES: &str = "\
@@ -73,6 +74,8 @@ enum PolicyCommand {
         /// Only those that come with the program, or only those that were created
         #[arg(long = "type", value_name = "TYPE")]
         wanted: Option<PolicyType>,
+        #[command(flatten)]
+        tags: tags::Filter,
     },
     /// Replace a policy by what a file says
     ///
@@ -115,11 +118,16 @@ trait Noun: Spec + Serialize + Sized {
 
     async fn create(&self, client: &Client) -> Result<PolicyDocument<Self>, Error>;
     async fn get(client: &Client, id: &str) -> Result<PolicyDocument<Self>, Error>;
-    async fn list(client: &Client, wanted: v1::PolicyType) -> Result<Vec<PolicyDocument<Self>>, Error>;
+    async fn list(
+        client: &Client,
+        wanted: v1::PolicyType,
+        filter: v1::PolicyFilter,
+    ) -> Result<Vec<PolicyDocument<Self>>, Error>;
     async fn update(&self, client: &Client, id: &str, etag: &str) -> Result<PolicyDocument<Self>, Error>;
     async fn delete(client: &Client, id: &str, etag: &str) -> Result<(), Error>;
     fn name(&self) -> &str;
     fn comment(&self) -> &str;
+    fn tags(&self) -> &BTreeMap<String, String>;
 }
 
 macro_rules! noun {
@@ -138,8 +146,9 @@ macro_rules! noun {
             async fn list(
                 client: &Client,
                 wanted: v1::PolicyType,
+                filter: v1::PolicyFilter,
             ) -> Result<Vec<PolicyDocument<Self>>, Error> {
-                let all = client.$list(wanted).await?;
+                let all = client.$list(wanted, filter).await?;
                 let documents: Result<_, NotRepresentable> = all.iter().map(TryInto::try_into).collect();
                 Ok(documents?)
             }
@@ -163,6 +172,10 @@ macro_rules! noun {
 
             fn comment(&self) -> &str {
                 &self.comment
+            }
+
+            fn tags(&self) -> &BTreeMap<String, String> {
+                &self.tags
             }
         }
     };
@@ -211,13 +224,14 @@ async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'_>) -> Resu
             let policy = N::get(&session.client, &id).await?;
             print(&policy, session)
         }
-        PolicyCommand::List { wanted } => {
+        PolicyCommand::List { wanted, tags } => {
             let wanted = match wanted {
                 None => v1::PolicyType::Unspecified,
                 Some(PolicyType::Managed) => v1::PolicyType::Managed,
                 Some(PolicyType::Custom) => v1::PolicyType::Custom,
             };
-            let all = N::list(&session.client, wanted).await?;
+            let filter = v1::PolicyFilter { tags: tags.wire(), ..v1::PolicyFilter::default() };
+            let all = N::list(&session.client, wanted, filter).await?;
             session.output.data(session.settings.output.0, &all, || {
                 let mut table = Table::of_things(&["ID", "NAME", "TYPE", "REVISION", "COMMENT"]);
                 for policy in &all {
@@ -270,6 +284,7 @@ fn print<N: Noun>(policy: &PolicyDocument<N>, session: &mut Session<'_>) -> Resu
         table.row(&[&"create_time", &policy.create_time]);
         table.row(&[&"update_time", &policy.update_time]);
         table.row(&[&"comment", &policy.config.comment()]);
+        table.row(&[&"tags", &tags::text(policy.config.tags())]);
         table.row(&[&"config", &"-o yaml shows it"]);
         table
     })

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::MessageFormatter;
 
 use super::{
-    CachePolicySpec, DistributionDocument, DistributionSpec, OriginRequestPolicySpec, PolicyDocument,
+    CachePolicySpec, DistributionDocument, DistributionSpec, DocumentKind, OriginRequestPolicySpec,
+    PolicyDocument,
     locate::{Node, Place},
 };
 use crate::error::{Error, ErrorKind, Violation};
@@ -16,31 +17,40 @@ pub trait Spec: DeserializeOwned {
     /// What `get` prints.
     type Document: DeserializeOwned;
 
-    /// Id, etag and spec of a document.
-    fn of(document: Self::Document) -> (String, String, Self);
+    /// What it is a spec of.
+    const KIND: DocumentKind;
+
+    /// What it is said to be, id, etag and spec of a document.
+    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self);
 }
 
 impl Spec for DistributionSpec {
+    const KIND: DocumentKind = DocumentKind::Distribution;
+
     type Document = Box<DistributionDocument>;
 
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
+    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self) {
+        (document.kind, document.id, document.etag, document.config)
     }
 }
 
 impl Spec for CachePolicySpec {
+    const KIND: DocumentKind = DocumentKind::CachePolicy;
+
     type Document = PolicyDocument<Self>;
 
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
+    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self) {
+        (document.kind, document.id, document.etag, document.config)
     }
 }
 
 impl Spec for OriginRequestPolicySpec {
+    const KIND: DocumentKind = DocumentKind::OriginRequestPolicy;
+
     type Document = PolicyDocument<Self>;
 
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
+    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self) {
+        (document.kind, document.id, document.etag, document.config)
     }
 }
 
@@ -68,11 +78,17 @@ impl<S: Spec> Source<S> {
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let failed = |root: Option<&Node>, e: &serde_saphyr::Error| unreadable(name, root, e);
         let root: Node = serde_saphyr::from_str(text).map_err(|e| failed(None, &e))?;
-        let (id, etag, spec) = if root.field("config").is_some() {
+        let (kind, id, etag, spec) = if root.field("config").is_some() {
             S::of(read(text).map_err(|e| failed(Some(&root), &e))?)
         } else {
-            (String::new(), String::new(), read(text).map_err(|e| failed(Some(&root), &e))?)
+            (None, String::new(), String::new(), read(text).map_err(|e| failed(Some(&root), &e))?)
         };
+        if let Some(kind) = kind.filter(|kind| *kind != S::KIND) {
+            let (line, column) = root.nearest("kind").place;
+            let message = format!("read {name}:{line}:{column}: kind: is {kind}, not {}", S::KIND);
+            return Err(Error::new(ErrorKind::Spec, message)
+                .with_hint("headland apply takes files of every kind; the other commands take those of their own"));
+        }
         Ok(Self { name: name.to_owned(), root, id, etag, spec })
     }
 

@@ -55,6 +55,7 @@ impl From<&DistributionSpec> for v1::DistributionConfig {
             debug_headers: spec.debug_headers,
             custom_error_responses: spec.custom_error_responses.iter().map(Into::into).collect(),
             origin_groups: spec.origin_groups.iter().map(Into::into).collect(),
+            tags: spec.tags.clone(),
         }
     }
 }
@@ -75,6 +76,7 @@ impl TryFrom<&v1::DistributionConfig> for DistributionSpec {
             debug_headers: wire.debug_headers,
             custom_error_responses: list("custom_error_responses", &wire.custom_error_responses)?,
             origin_groups: wire.origin_groups.iter().map(Into::into).collect(),
+            tags: wire.tags.clone(),
         })
     }
 }

@@ -9,5 +9,6 @@ mod local;
 mod policies;
 mod scripted_edge;
 mod specs;
+mod tags;
 mod tls;
 mod waiting;

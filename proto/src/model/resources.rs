@@ -6,6 +6,7 @@ use super::{
     cache_policy::{self, CachePolicy},
     managed,
     origin_request_policy::{self, OriginRequestPolicy},
+    tags,
     violation::{Checker, Violations},
 };
 use crate::{
@@ -65,6 +66,17 @@ pub fn name(config: &v1::ResourceConfig) -> &str {
     }
 }
 
+/// The operator's tags of a resource; none if it is of a kind that this program does not know.
+#[must_use]
+pub fn tags(config: &v1::ResourceConfig) -> &BTreeMap<String, String> {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    match &config.kind {
+        Some(Wire::CachePolicy(policy)) => &policy.tags,
+        Some(Wire::OriginRequestPolicy(policy)) => &policy.tags,
+        None => &NONE,
+    }
+}
+
 /// One checked resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
@@ -88,10 +100,12 @@ impl TryFrom<&v1::ResourceConfig> for Resource {
         let resource = match &wire.kind {
             Some(Wire::CachePolicy(policy)) => {
                 check_texts(&policy.name, &policy.comment, &mut c);
+                tags::check(&policy.tags, &mut c.field("tags"));
                 Some(Self::CachePolicy(Arc::new(cache_policy::check(policy, &mut c))))
             }
             Some(Wire::OriginRequestPolicy(policy)) => {
                 check_texts(&policy.name, &policy.comment, &mut c);
+                tags::check(&policy.tags, &mut c.field("tags"));
                 Some(Self::OriginRequestPolicy(Arc::new(origin_request_policy::check(policy, &mut c))))
             }
             None => {
