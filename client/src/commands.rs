@@ -1,16 +1,20 @@
 //! The commands, noun by noun.
 
+mod apply;
 mod completions;
 #[cfg(feature = "dev")]
 mod dev;
 mod distribution;
 mod edge;
 mod explain;
+mod export;
+mod import;
 mod lint;
 mod names;
 mod policy;
 mod source;
 mod tags;
+mod things;
 mod version;
 
 use std::future::Future;
@@ -33,6 +37,9 @@ pub(crate) enum Command {
     OriginRequestPolicy(policy::OriginRequestPolicyArgs),
     Edge(edge::Args),
     Explain(explain::Args),
+    Export(export::Args),
+    Apply(apply::Args),
+    Import(import::Args),
     Lint(lint::Args),
     Version(version::Args),
     Completions(completions::Args),
@@ -54,6 +61,9 @@ impl Command {
             }
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
+            Self::Export(args) => context.block_on(async |session| export::run(&args, session).await),
+            Self::Apply(args) => context.block_on(async |session| apply::run(&args, session).await),
+            Self::Import(args) => context.block_on(async |session| import::run(args, session).await),
             Self::Lint(args) => context.block_on(async |session| lint::run(&args, session).await),
             Self::Version(args) => version::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),

@@ -12,6 +12,7 @@ mod names;
 mod origin;
 mod parse;
 mod policy;
+mod stream;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     behavior::{CacheBehaviorSpec, CachePolicyChoice, ViewerProtocolPolicy},
     document::{
-        CacheFigures, DistributionDocument, DistributionState, DistributionStatus, DocumentKind, EdgeDocument,
-        Liveness, OriginProblem, Refusal, TrafficFigures,
+        CacheFigures, DistributionDocument, DistributionState, DistributionStatus, DocumentKind,
+        EdgeDocument, Liveness, OriginProblem, Refusal, TrafficFigures,
     },
     duration::{InvalidDuration, SpecDuration},
     explanation::{
@@ -40,6 +41,7 @@ pub use self::{
         CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, OriginHeaderMode,
         OriginHeaderSelection, OriginRequestPolicySpec, PolicyDocument, Semantics,
     },
+    stream::{documents, kind_of},
     wire::NotRepresentable,
 };
 

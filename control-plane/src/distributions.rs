@@ -13,11 +13,11 @@ use headland_proto::{
 };
 use uuid::Uuid;
 
+use self::plan::Plan;
 pub(crate) use self::{
     error::{Error, TakenName},
     filter::Filter,
 };
-use self::plan::Plan;
 use crate::{
     etag::Etag,
     page::{Page, entries_that_fit, next_token},

@@ -409,7 +409,8 @@ fn decode(entry: &Entry) -> Result<Stored, CorruptValue> {
 
 fn is_wanted(stored: &Stored, filter: &v1::PolicyFilter) -> bool {
     let Some(config) = &stored.record.config else { return false };
-    (filter.name.is_empty() || filter.name == name(config)) && tags::matches(&filter.tags, resources::tags(config))
+    (filter.name.is_empty() || filter.name == name(config))
+        && tags::matches(&filter.tags, resources::tags(config))
 }
 
 fn managed_of(kind: Kind, id: &str) -> Option<Stored> {

@@ -113,7 +113,7 @@ enum PolicyType {
 }
 
 /// One kind of policy: its calls, and what is shown of it.
-trait Noun: Spec + Serialize + Sized {
+pub(super) trait Noun: Spec + Serialize + Sized {
     const NOUN: &'static str;
 
     async fn create(&self, client: &Client) -> Result<PolicyDocument<Self>, Error>;

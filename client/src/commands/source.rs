@@ -15,13 +15,19 @@ const BYTES_MAX: usize = <Source>::BYTES_MAX;
 
 /// Reads and parses a spec; `-` is stdin.
 pub(crate) fn read<S: Spec>(path: &Path) -> Result<Source<S>, Error> {
+    let (name, text) = text(path)?;
+    Source::parse(&name, &text)
+}
+
+/// What a file is called in messages, and what is in it; `-` is stdin.
+pub(crate) fn text(path: &Path) -> Result<(String, String), Error> {
     let (name, text) = if path == Path::new("-") {
         ("stdin".to_owned(), read_to_string(io::stdin().lock()))
     } else {
         (path.display().to_string(), File::open(path).and_then(read_to_string))
     };
     let text = text.map_err(|e| Error::new(ErrorKind::Spec, format!("read {name}: {e}")))?;
-    Source::parse(&name, &text)
+    Ok((name, text))
 }
 
 fn read_to_string(from: impl Read) -> io::Result<String> {

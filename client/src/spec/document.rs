@@ -19,6 +19,9 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
+    /// All of them, in the order in which they can be made.
+    pub const ALL: [Self; 3] = [Self::CachePolicy, Self::OriginRequestPolicy, Self::Distribution];
+
     /// The kind as it stands in a file, where it is also the name of the command for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -123,7 +123,9 @@ impl DistributionSpec {
                 let field = CacheBehaviorSpec::field(kind);
                 let description = match names.id(kind, name) {
                     _ if !id.is_empty() => format!("give either {field} or {field}_id, not both"),
-                    None => format!("{name:?} is not the name of a {kind}; create it first, or use one that is listed"),
+                    None => format!(
+                        "{name:?} is not the name of a {kind}; create it first, or use one that is listed"
+                    ),
                     Some(id) => {
                         let id = id.to_owned();
                         behavior.refer(kind, (&id, ""));
@@ -138,7 +140,9 @@ impl DistributionSpec {
         }
         Err(Error::new(ErrorKind::Invalid, "find what the distribution refers to")
             .with_violations(wrong)
-            .with_hint("headland cache-policy list and headland origin-request-policy list show what there is"))
+            .with_hint(
+                "headland cache-policy list and headland origin-request-policy list show what there is",
+            ))
     }
 
     /// The same with names in place of ids, wherever they are known: it then means the same to another control plane.
@@ -194,7 +198,10 @@ mod tests {
         let wrong = spec("{cache_policy: x, origin_request_policy: y, origin_request_policy_id: z}");
         let error = wrong.with_ids(&Names::managed()).expect_err("wrong names");
         let said: Vec<String> = error.violations().iter().map(ToString::to_string).collect();
-        assert!(said[0].starts_with("config.default_cache_behavior.cache_policy: \"x\" is not the name of"), "{said:?}");
+        assert!(
+            said[0].starts_with("config.default_cache_behavior.cache_policy: \"x\" is not the name of"),
+            "{said:?}"
+        );
         assert!(said[1].contains("either origin_request_policy or origin_request_policy_id"), "{said:?}");
     }
 }

@@ -86,8 +86,9 @@ impl<S: Spec> Source<S> {
         if let Some(kind) = kind.filter(|kind| *kind != S::KIND) {
             let (line, column) = root.nearest("kind").place;
             let message = format!("read {name}:{line}:{column}: kind: is {kind}, not {}", S::KIND);
-            return Err(Error::new(ErrorKind::Spec, message)
-                .with_hint("headland apply takes files of every kind; the other commands take those of their own"));
+            return Err(Error::new(ErrorKind::Spec, message).with_hint(
+                "headland apply takes files of every kind; the other commands take those of their own",
+            ));
         }
         Ok(Self { name: name.to_owned(), root, id, etag, spec })
     }

@@ -1,5 +1,6 @@
 //! The command against a control plane: what it does, says and exits with.
 
+mod apply;
 mod changes;
 mod explain;
 mod failures;

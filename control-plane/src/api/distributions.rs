@@ -9,8 +9,9 @@ use headland_proto::{
     model::Violations,
     v1::{
         CreateDistributionRequest, DeleteDistributionRequest, Distribution, DistributionStatus,
-        GetDistributionRequest, ListDistributionsRequest, ListDistributionsResponse, UpdateDistributionRequest,
-        distribution_service_server::DistributionService, distribution_status::State,
+        GetDistributionRequest, ListDistributionsRequest, ListDistributionsResponse,
+        UpdateDistributionRequest, distribution_service_server::DistributionService,
+        distribution_status::State,
     },
 };
 use tonic::{Request, Response, Status};
@@ -107,7 +108,11 @@ impl DistributionService for DistributionApi {
                 .distributions
                 .into_iter()
                 .map(|stored| in_list(encode(stored, &observed)))
-                .filter(|d| filter.matches_state(d.status.as_ref().map_or(State::Unspecified, DistributionStatus::state)))
+                .filter(|d| {
+                    filter.matches_state(
+                        d.status.as_ref().map_or(State::Unspecified, DistributionStatus::state),
+                    )
+                })
                 .collect(),
             next_page_token: listed.next_page_token.unwrap_or_default(),
         });

@@ -41,7 +41,9 @@ impl Filter {
             && (origin.is_empty() || config.origins.iter().any(|o| is_at(o, origin)))
             && (uses.is_empty() || used_by(config).iter().any(|(_, id)| id == uses))
             && self.host.as_ref().is_none_or(|host| {
-                std::iter::once(&stored.record.domain_name).chain(&config.aliases).any(|own| answers(own, host))
+                std::iter::once(&stored.record.domain_name)
+                    .chain(&config.aliases)
+                    .any(|own| answers(own, host))
             })
     }
 

@@ -76,7 +76,16 @@ mod tests {
     #[test]
     fn what_amazon_allows_is_allowed() {
         let (key, value) = ("k".repeat(TAG_KEY_CHARS_MAX), "ü".repeat(TAG_VALUE_CHARS_MAX));
-        check(&[("team", "web"), ("empty", ""), ("a b/c=d+e-f@g.h:i_j", "1 2"), ("große", "Größe ٣"), (&key, &value)], &[]);
+        check(
+            &[
+                ("team", "web"),
+                ("empty", ""),
+                ("a b/c=d+e-f@g.h:i_j", "1 2"),
+                ("große", "Größe ٣"),
+                (&key, &value),
+            ],
+            &[],
+        );
     }
 
     #[test]
@@ -84,7 +93,10 @@ mod tests {
         check(&[("", "x")], &["1 to 128"]);
         check(&[(&"k".repeat(TAG_KEY_CHARS_MAX + 1), "")], &["1 to 128 characters, this one 129"]);
         check(&[("k", &"v".repeat(TAG_VALUE_CHARS_MAX + 1))], &["257 characters; at most 256"]);
-        check(&[("AWS:x", ""), ("k", "a\nb"), ("k#", "")], &["Amazon's", "value contains '\\n'", "key contains '#'"]);
+        check(
+            &[("AWS:x", ""), ("k", "a\nb"), ("k#", "")],
+            &["Amazon's", "value contains '\\n'", "key contains '#'"],
+        );
         let many: Vec<String> = (0..=TAGS_MAX).map(|i| format!("k{i}")).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "")).collect();
         check(&many, &["51 entries; at most 50"]);
@@ -93,7 +105,8 @@ mod tests {
     #[test]
     fn filters_ask_for_a_key_or_for_a_value_too() {
         let tags = BTreeMap::from([("team".to_owned(), "web".to_owned())]);
-        let filter = |key: &str, value: Option<&str>| v1::TagFilter { key: key.into(), value: value.map(Into::into) };
+        let filter =
+            |key: &str, value: Option<&str>| v1::TagFilter { key: key.into(), value: value.map(Into::into) };
         for (filters, expected) in [
             (vec![], true),
             (vec![filter("team", None)], true),

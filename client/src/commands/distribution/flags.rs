@@ -4,8 +4,8 @@ use clap::ValueEnum;
 use headland::{
     error::{Error, ErrorKind, Violation},
     spec::{
-        CacheBehaviorSpec, CachePolicyChoice, DistributionSpec, OriginKind, OriginSpec, S3OriginSpec, Semantics, Signing,
-        SpecDuration, in_spec_words,
+        CacheBehaviorSpec, CachePolicyChoice, DistributionSpec, OriginKind, OriginSpec, S3OriginSpec,
+        Semantics, Signing, SpecDuration, in_spec_words,
     },
 };
 

@@ -89,10 +89,17 @@ async fn id_of(policy: &str, client: &Client) -> Result<String, Error> {
     let ids = names.ids_of(policy);
     match (ids.first(), ids.len()) {
         (Some(id), 1) => Ok((*id).to_owned()),
-        (None, _) => Err(Error::new(ErrorKind::NotFound, format!("find a policy with the name or id {policy:?}"))
-            .with_hint("headland cache-policy list and headland origin-request-policy list show what there is")),
-        _ => Err(Error::new(ErrorKind::Usage, format!("find the policy: several kinds have one named {policy:?}"))
-            .with_hint("name it by its id")),
+        (None, _) => {
+            Err(Error::new(ErrorKind::NotFound, format!("find a policy with the name or id {policy:?}"))
+                .with_hint(
+                    "headland cache-policy list and headland origin-request-policy list show what there is",
+                ))
+        }
+        _ => Err(Error::new(
+            ErrorKind::Usage,
+            format!("find the policy: several kinds have one named {policy:?}"),
+        )
+        .with_hint("name it by its id")),
     }
 }
 

@@ -100,7 +100,8 @@ async fn change(args: &Args, session: &mut Session<'_>) -> Result<v1::Distributi
         let mut spec = DistributionSpec::try_from(&config).map_err(cannot_edit)?;
         args.fields.apply(&mut spec)?;
         let etag = args.etag.as_deref().unwrap_or(&current.etag);
-        let config = names::resolved(spec, &session.client).await.map_err(|e| e.map_violations(flags::in_flags))?;
+        let config =
+            names::resolved(spec, &session.client).await.map_err(|e| e.map_violations(flags::in_flags))?;
         let updated = session.client.update_distribution(&args.id, etag, config).await;
         match updated {
             Err(error)

@@ -156,11 +156,10 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
             failover_status_codes,
         },
     );
-    let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), (vec(error, 0..3), tags()), vec(group, 0..3)).prop_map(
-        |(origins, (default, others), debug, (errors, tags), groups)| {
+    let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), (vec(error, 0..3), tags()), vec(group, 0..3))
+        .prop_map(|(origins, (default, others), debug, (errors, tags), groups)| {
             (origins, default, others, debug, errors, groups, tags)
-        },
-    );
+        });
     (text(), text(), any::<bool>(), vec(text(), 0..3), text(), parts).prop_map(
         |(caller_reference, comment, enabled, aliases, default_root_object, parts)| DistributionSpec {
             caller_reference,

@@ -4,8 +4,8 @@ use headland_proto::v1::{self, distribution_status::State, edge};
 
 use super::{NotRepresentable, optional};
 use crate::spec::{
-    CacheFigures, DistributionDocument, DistributionState, DistributionStatus, DocumentKind, EdgeDocument, Liveness,
-    OriginProblem, Refusal, TrafficFigures,
+    CacheFigures, DistributionDocument, DistributionState, DistributionStatus, DocumentKind, EdgeDocument,
+    Liveness, OriginProblem, Refusal, TrafficFigures,
 };
 
 impl TryFrom<&v1::Distribution> for DistributionDocument {

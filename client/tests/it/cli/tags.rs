@@ -10,9 +10,11 @@ fn ids(listed: &serde_json::Value) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn distributions_are_found_by_what_they_are() {
     let bench = Bench::start().await;
-    let policy = bench.headland_with_stdin("cache-policy create -f -", "name: mine\ntags: {team: web}\n").await;
+    let policy =
+        bench.headland_with_stdin("cache-policy create -f -", "name: mine\ntags: {team: web}\n").await;
     policy.ok();
-    let web = bench.create("--tag team=web --tag stage=test --alias www.example.com --cache-policy mine").await;
+    let web =
+        bench.create("--tag team=web --tag stage=test --alias www.example.com --cache-policy mine").await;
     let api = bench.create("--tag team=api --alias *.example.net --disabled").await;
     for (filter, expected) in [
         ("", vec![&web, &api]),
