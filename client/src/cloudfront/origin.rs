@@ -117,6 +117,14 @@ const CUSTOM: &Table<Draft> = &[
             place,
         );
     }),
+    ("OriginHttpVersion", |_, value, place| {
+        unsupported(
+            value,
+            &[json!("http1.1")],
+            "the origin is asked by HTTP/1.1, which it has to speak anyway",
+            place,
+        );
+    }),
     ("OriginMtlsConfig", |_, value, place| {
         unsupported(value, &[], "edges show no certificate to origins", place);
     }),

@@ -9,6 +9,7 @@ use super::{
     CachePolicySpec, DistributionDocument, DistributionSpec, DocumentKind, OriginRequestPolicySpec,
     PolicyDocument,
     locate::{Node, Place},
+    stream,
 };
 use crate::error::{Error, ErrorKind, Violation};
 
@@ -20,8 +21,8 @@ pub trait Spec: DeserializeOwned {
     /// What it is a spec of.
     const KIND: DocumentKind;
 
-    /// What it is said to be, id, etag and spec of a document.
-    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self);
+    /// Id, etag and spec of a document.
+    fn of(document: Self::Document) -> (String, String, Self);
 }
 
 impl Spec for DistributionSpec {
@@ -29,8 +30,8 @@ impl Spec for DistributionSpec {
 
     type Document = Box<DistributionDocument>;
 
-    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self) {
-        (document.kind, document.id, document.etag, document.config)
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
     }
 }
 
@@ -39,8 +40,8 @@ impl Spec for CachePolicySpec {
 
     type Document = PolicyDocument<Self>;
 
-    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self) {
-        (document.kind, document.id, document.etag, document.config)
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
     }
 }
 
@@ -49,8 +50,8 @@ impl Spec for OriginRequestPolicySpec {
 
     type Document = PolicyDocument<Self>;
 
-    fn of(document: Self::Document) -> (Option<DocumentKind>, String, String, Self) {
-        (document.kind, document.id, document.etag, document.config)
+    fn of(document: Self::Document) -> (String, String, Self) {
+        (document.id, document.etag, document.config)
     }
 }
 
@@ -78,18 +79,19 @@ impl<S: Spec> Source<S> {
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let failed = |root: Option<&Node>, e: &serde_saphyr::Error| unreadable(name, root, e);
         let root: Node = serde_saphyr::from_str(text).map_err(|e| failed(None, &e))?;
-        let (kind, id, etag, spec) = if root.field("config").is_some() {
-            S::of(read(text).map_err(|e| failed(Some(&root), &e))?)
-        } else {
-            (None, String::new(), String::new(), read(text).map_err(|e| failed(Some(&root), &e))?)
-        };
-        if let Some(kind) = kind.filter(|kind| *kind != S::KIND) {
-            let (line, column) = root.nearest("kind").place;
+        if let Some((kind, (line, column))) =
+            stream::said_kind(text).filter(|(kind, _)| kind != S::KIND.as_str())
+        {
             let message = format!("read {name}:{line}:{column}: kind: is {kind}, not {}", S::KIND);
             return Err(Error::new(ErrorKind::Spec, message).with_hint(
                 "headland apply takes files of every kind; the other commands take those of their own",
             ));
         }
+        let (id, etag, spec) = if root.field("config").is_some() {
+            S::of(read(text).map_err(|e| failed(Some(&root), &e))?)
+        } else {
+            (String::new(), String::new(), read(text).map_err(|e| failed(Some(&root), &e))?)
+        };
         Ok(Self { name: name.to_owned(), root, id, etag, spec })
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
 
-use super::DocumentKind;
+use super::{DocumentKind, locate::Place};
 use crate::error::{Error, ErrorKind};
 
 /// The documents of a text, which lines that begin with `---` part. Each has as many empty lines before it as there are lines before
@@ -43,6 +43,12 @@ struct Head {
     config: Option<IgnoredAny>,
     origins: Option<IgnoredAny>,
     default_cache_behavior: Option<IgnoredAny>,
+}
+
+/// What a document says that it is, and where it says so.
+pub(super) fn said_kind(document: &str) -> Option<(String, Place)> {
+    let kind = serde_saphyr::from_str::<Head>(document).ok()?.kind?;
+    Some((kind.value, (kind.referenced.line(), kind.referenced.column())))
 }
 
 /// What a document is about: what `kind` says, or a distribution if it looks like one. `name` is what the file is called in messages.
@@ -90,7 +96,7 @@ mod tests {
         let documents = documents(text);
         assert_eq!(documents.len(), 2, "{documents:?}");
         let error = <Source>::parse("x.yaml", &documents[1]).expect_err("no such field");
-        assert!(error.to_string().starts_with("read x.yaml:8:3: config.text: "), "{error}");
+        assert!(error.to_string().starts_with("read x.yaml:8:3: config: unknown field `text`"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod changes;
 mod explain;
 mod failures;
 pub(crate) mod harness;
+mod import;
 mod lists;
 mod local;
 mod policies;

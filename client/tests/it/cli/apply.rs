@@ -126,7 +126,7 @@ async fn everything_wrong_with_any_file_is_told_before_anything_is_done() {
     let wrong = set.apply("--yes").await.failed(2, "spec-invalid");
     let wrong = wrong.says(&[
         "b.yaml:3:9: name: \"images\" is that of another cache-policy in these files",
-        "b.yaml:4:20: headers.names[0]: ",
+        "b.yaml:4:21: headers.names[0]: ",
         "c.yaml:5:27: origins[0].custom.domain_name: ",
         "d.json:1:",
         "e.yaml:2: kind: is missing",
