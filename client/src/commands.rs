@@ -62,7 +62,10 @@ impl Command {
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
             Self::Export(args) => context.block_on(async |session| export::run(&args, session).await),
-            Self::Apply(args) => context.block_on(async |session| apply::run(&args, session).await),
+            Self::Apply(args) => {
+                let done = context.block_on(async |session| apply::run(&args, session).await);
+                done.map_err(|error| if args.dry_run { error.in_dry_run() } else { error })
+            }
             Self::Import(args) => context.block_on(async |session| import::run(args, session).await),
             Self::Lint(args) => context.block_on(async |session| lint::run(&args, session).await),
             Self::Version(args) => version::run(&args, context),

@@ -170,7 +170,7 @@ impl Error {
         self
     }
 
-    /// The same failure where exit code 2 says that there is something to do: its exit code is 1.
+    /// The same failure where exit code 2 says that there is something to do: its exit code is 1, unless it says just that.
     #[must_use]
     pub fn in_dry_run(mut self) -> Self {
         self.0.in_dry_run = true;
@@ -213,7 +213,11 @@ impl Error {
     /// What the process exits with.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.0.in_dry_run { 1 } else { self.0.kind.exit_code() }
+        match self.0.kind {
+            ErrorKind::Pending => self.0.kind.exit_code(),
+            _ if self.0.in_dry_run => 1,
+            kind => kind.exit_code(),
+        }
     }
 
     /// Everything that is wrong with the input, in its order.

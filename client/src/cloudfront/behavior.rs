@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Context,
-    fields::{Table, boolean, items, object, put_boolean, put_text, text, texts, unsupported},
+    fields::{Table, items, object, put_boolean, put_text, text, texts, texts_beside, unsupported},
     legacy::{self, Forwarded},
     report::Place,
 };
@@ -30,7 +30,7 @@ const BEHAVIOR: &Table<Draft> = &[
     ("TargetOriginId", |draft, value, place| put_text(&mut draft.spec.target_origin_id, value, place)),
     ("ViewerProtocolPolicy", viewer_protocol_policy),
     ("AllowedMethods", |draft, value, place| {
-        draft.spec.allowed_methods = texts(value, place);
+        draft.spec.allowed_methods = texts_beside(&["CachedMethods"], value, place);
         if let Some(cached) = value.get("CachedMethods") {
             cached_methods(cached, &mut place.field("CachedMethods"));
         }
@@ -168,9 +168,4 @@ pub(super) fn behaviors(value: &Value, context: &mut Context, place: &mut Place<
         behaviors.push(behavior(item, context, &mut place.below(&format!(".Items[{i}]"))));
     }
     behaviors
-}
-
-/// Whether something is switched on: `{"Enabled": true}`.
-pub(super) fn is_enabled(value: &Value, place: &mut Place<'_>) -> bool {
-    value.get("Enabled").is_some_and(|enabled| boolean(enabled, &mut place.field("Enabled")) == Some(true))
 }

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    Context,
-    behavior::{self, is_enabled},
-    fields::{Table, boolean, object, objects, put_boolean, put_seconds, put_text, text, texts, unsupported},
+    Context, behavior,
+    fields::{
+        Table, boolean, object, objects, put_boolean, put_seconds, put_text, text, texts, unknown,
+        unsupported,
+    },
     origin,
     report::Place,
 };
@@ -47,8 +49,11 @@ const DISTRIBUTION: &Table<Draft> = &[
         draft.spec.custom_error_responses = objects(ERROR_RESPONSE, value, place);
     }),
     ("Logging", |_, value, place| {
-        if is_enabled(value, place) {
-            place.unsupported("edges write no access log");
+        let is_on = value.get("Enabled") != Some(&json!(false));
+        if is_on {
+            unsupported(value, &[], "edges write no access log", place);
+        } else {
+            unknown(value, &["Enabled", "IncludeCookies", "Bucket", "Prefix"], place);
         }
     }),
     ("PriceClass", |_, value, place| {
@@ -104,10 +109,16 @@ const DISTRIBUTION: &Table<Draft> = &[
     }),
 ];
 
+/// What stands beside CloudFront's own certificate, and means nothing with it.
+const DEFAULT_CERTIFICATE: [&str; 4] =
+    ["CloudFrontDefaultCertificate", "SSLSupportMethod", "MinimumProtocolVersion", "CertificateSource"];
+
 /// Not there yet: edges serve cleartext HTTP.
 fn viewer_certificate(_: &mut Draft, value: &Value, place: &mut Place<'_>) {
     let is_default = value.get("CloudFrontDefaultCertificate") == Some(&json!(true));
-    if !is_default {
+    if is_default {
+        unknown(value, &DEFAULT_CERTIFICATE, place);
+    } else {
         unsupported(
             value,
             &[],
@@ -122,7 +133,7 @@ const RESTRICTIONS: &Table<Draft> = &[("GeoRestriction", geo_restriction)];
 /// Not there yet.
 fn geo_restriction(draft: &mut Draft, value: &Value, place: &mut Place<'_>) {
     match value.get("RestrictionType").and_then(Value::as_str) {
-        Some("none") => {}
+        Some("none") => unknown(value, &["RestrictionType", "Quantity", "Items"], place),
         Some("blacklist" | "whitelist") => {
             draft.is_unguarded = true;
             place.unsupported("not supported yet: all countries would be served, so the distribution is disabled until you enable it");

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use super::report::Place;
 use crate::spec::SpecDuration;
 
+const UNKNOWN: &str = "this version does not know the field, and leaves it out";
+
 /// Reads one field into what is made of its object.
 pub(super) type Reader<T> = fn(&mut T, &Value, &mut Place<'_>);
 
@@ -22,7 +24,7 @@ pub(super) fn object<T>(table: &Table<T>, target: &mut T, value: &Value, place: 
             _ if value.is_null() => {}
             Some((_, read)) => read(target, value, &mut place),
             None if is_empty(value) => {}
-            None => place.unsupported("this version does not know the field, and leaves it out"),
+            None => place.unsupported(UNKNOWN),
         }
     }
 }
@@ -40,11 +42,27 @@ pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
-        Value::Object(fields) => {
-            let off = |name: &str, off: &Value| fields.get(name).is_some_and(|value| value == off);
-            fields.is_empty() || off("Quantity", &0.into()) || off("Enabled", &false.into())
-        }
+        Value::Object(fields) => fields.values().all(says_nothing),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+    }
+}
+
+/// The same inside an object that is switched off: `{"Enabled": false, "Quantity": 0}`.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Bool(on) => !on,
+        Value::Number(number) => number.as_u64() == Some(0),
+        Value::Array(items) => items.is_empty(),
+        other => is_empty(other),
+    }
+}
+
+/// Reports the fields of an object that are not among those known.
+pub(super) fn unknown(value: &Value, known: &[&str], place: &mut Place<'_>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        if !known.contains(&name.as_str()) && !is_empty(value) {
+            place.field(name).unsupported(UNKNOWN);
+        }
     }
 }
 
@@ -124,8 +142,14 @@ pub(super) fn put_boolean(target: &mut bool, value: &Value, place: &mut Place<'_
     }
 }
 
-/// What CloudFront writes as `{"Quantity": 2, "Items": [...]}`. Every other field is left to the caller.
+/// What CloudFront writes as `{"Quantity": 2, "Items": [...]}`.
 pub(super) fn items<'v>(value: &'v Value, place: &mut Place<'_>) -> &'v [Value] {
+    items_beside(&[], value, place)
+}
+
+/// The same where other fields, which the caller reads, stand beside them.
+fn items_beside<'v>(others: &[&str], value: &'v Value, place: &mut Place<'_>) -> &'v [Value] {
+    unknown(value, &[others, &["Quantity", "Items"]].concat(), place);
     let Some(fields) = fields(value, place) else { return &[] };
     let items = match fields.get("Items") {
         None | Some(Value::Null) => &[][..],
@@ -147,8 +171,13 @@ pub(super) fn items<'v>(value: &'v Value, place: &mut Place<'_>) -> &'v [Value] 
 
 /// The same of texts.
 pub(super) fn texts(value: &Value, place: &mut Place<'_>) -> Vec<String> {
+    texts_beside(&[], value, place)
+}
+
+/// The same where other fields, which the caller reads, stand beside them.
+pub(super) fn texts_beside(others: &[&str], value: &Value, place: &mut Place<'_>) -> Vec<String> {
     let mut texts = Vec::new();
-    for (i, item) in items(value, place).iter().enumerate() {
+    for (i, item) in items_beside(others, value, place).iter().enumerate() {
         texts.extend(text(item, &mut place.below(&format!(".Items[{i}]"))).map(str::to_owned));
     }
     texts

@@ -254,3 +254,90 @@ fn origins_may_be_elsewhere() {
     assert_eq!(custom.domain_name, "127.0.0.1");
     assert!(import(&files, at("other")).report.problems[0].description.contains("\"other\""));
 }
+
+const FIXTURES: [&str; 7] = [
+    include_str!("../../tests/it/import/s3-site.json"),
+    include_str!("../../tests/it/import/api.json"),
+    include_str!("../../tests/it/import/failover.json"),
+    include_str!("../../tests/it/import/failover-policy.json"),
+    include_str!("../../tests/it/import/signed-media.json"),
+    include_str!("../../tests/it/import/signed-media-key-group.json"),
+    include_str!("../../tests/it/import/spa.json"),
+];
+
+/// JSON pointers of all values below one.
+fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    found.push(pointer.to_owned());
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| pointers(value, &format!("{pointer}/{name}"), found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, value)| pointers(value, &format!("{pointer}/{i}"), found));
+        }
+        _ => {}
+    }
+}
+
+/// The same place as a JSON path.
+fn path(pointer: &str) -> String {
+    let step =
+        |step: &str| if step.parse::<usize>().is_ok() { format!("[{step}]") } else { format!(".{step}") };
+    pointer.split('/').skip(1).map(step).fold("$".to_owned(), |path, step| path + &step)
+}
+
+#[test]
+fn no_field_is_dropped_without_a_word() {
+    let mut added = 0;
+    for text in FIXTURES {
+        let whole: Value = serde_json::from_str(text).expect("JSON");
+        let (_, at, config) = Known::of(&whole).expect("a config");
+        let mut places = Vec::new();
+        pointers(config, "", &mut places);
+        for place in places {
+            let (mut changed, root) = (whole.clone(), at.replace('.', "/"));
+            let Some(Value::Object(fields)) = changed.pointer_mut(&format!("{root}{place}")) else {
+                continue;
+            };
+            fields.insert("Unheard".into(), json!({"Of": 1}));
+            added += 1;
+            let new = path(&format!("{root}{place}/Unheard"));
+            let report = import(&[("f".to_owned(), changed)], BTreeMap::new()).report;
+            // It is named itself, or what it is a part of is said not to be done as a whole.
+            let told = report.entries.iter().any(|entry| {
+                let covers =
+                    entry.outcome == Outcome::NotSupported && new.starts_with(&format!("{}.", entry.path));
+                covers || entry.path == new
+            });
+            assert!(told, "{new} is dropped without a word: {report:#?}");
+        }
+    }
+    assert!(added > 100, "only {added} fields were added");
+}
+
+#[test]
+fn nothing_that_stands_there_ends_the_process() {
+    let others = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("x"),
+        json!([]),
+        json!([1]),
+        json!({}),
+    ];
+    for text in FIXTURES {
+        let whole: Value = serde_json::from_str(text).expect("JSON");
+        let mut places = Vec::new();
+        pointers(&whole, "", &mut places);
+        for (place, other) in places.iter().flat_map(|place| others.iter().map(move |other| (place, other))) {
+            let mut changed = whole.clone();
+            if let Some(value) = changed.pointer_mut(place) {
+                value.clone_from(other);
+            }
+            drop(import(&[("f".to_owned(), changed)], BTreeMap::new()));
+        }
+    }
+}

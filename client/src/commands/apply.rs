@@ -13,6 +13,7 @@ use std::{
 use headland::error::{Error, ErrorKind};
 
 use self::plan::Plan;
+pub(super) use self::plan::check;
 use super::{Session, distribution::wait, things::Everything};
 
 const EXAMPLES: &str = "\
@@ -47,7 +48,7 @@ pub(crate) struct Args {
     prune: bool,
     /// Only say what would be done
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Do it without asking
     #[arg(long, short)]
     yes: bool,
@@ -57,10 +58,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Error> {
     if args.dry_run {
-        return dry_run(args, session).await.map_err(|error| match error.kind() {
-            ErrorKind::Pending => error,
-            _ => error.in_dry_run(),
-        });
+        return dry_run(args, session).await;
     }
     let (mut plan, everything) = made(args, session).await?;
     if plan.is_empty() {

@@ -8,13 +8,13 @@ use std::{
 use headland::{
     cloudfront::{self, Imported, Outcome, Report},
     error::{Error, ErrorKind, Violation},
-    spec::OriginSpec,
+    spec::{Names, OriginSpec},
 };
 use serde_json::Value;
 
 use super::{
-    Session, export, source,
-    things::{Everything, Thing},
+    Session, apply, export, source,
+    things::{Everything, Read, Thing},
 };
 use crate::output::Table;
 
@@ -32,14 +32,13 @@ enum From {
 
 const EXAMPLES: &str = "\
 Examples:
-  aws cloudfront get-distribution-config --id EDFDVBD6EXAMPLE > site.json
   headland import cloudfront site.json --dry-run
   headland import cloudfront site.json --policies policy.json --dir site/
   headland import cloudfront site.json --origin web=http://127.0.0.1:8000 -o json";
 
 /// Bring distributions over from Amazon CloudFront
 ///
-/// Takes what the AWS CLI prints, as JSON, and says of every field what becomes of it: it means the same (exact), it is done otherwise
+/// Takes what the AWS CLI prints (aws cloudfront get-distribution-config --id EDFDVBD6EXAMPLE > site.json) and says of every field what becomes of it: it means the same (exact), it is done otherwise
 /// (differs), or it is not done (not supported), and what happens instead. Then it creates what the files say, or writes it to a folder
 /// that `headland apply` takes. Where something that keeps people out is not done here, the distribution comes disabled.
 #[derive(Debug, clap::Args)]
@@ -77,6 +76,7 @@ async fn from_cloudfront(args: &CloudfrontArgs, session: &mut Session<'_>) -> Re
     readable(&imported.report)?;
     print(&imported.report, session)?;
     let things = things(imported);
+    acceptable(&things)?;
     if args.dry_run {
         return Ok(());
     }
@@ -129,6 +129,20 @@ fn readable(report: &Report) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Spec, message)
         .with_violations(report.problems.iter().map(violation).collect())
         .with_hint("nothing was imported; correct what is listed, or leave it out"))
+}
+
+/// Fails if what was made of it would be refused, with all that is wrong with it: before anything is created or written.
+fn acceptable(things: &[Thing]) -> Result<(), Error> {
+    let everything = Everything { names: Names::managed(), ..Everything::default() };
+    let documents: Vec<Read> = things.iter().cloned().map(Read::from).collect();
+    let wrong = apply::check(&documents, Vec::new(), &everything);
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let message = format!("make the same of it: {} of what it says cannot be done", wrong.len());
+    Err(Error::new(ErrorKind::Spec, message)
+        .with_violations(wrong)
+        .with_hint("fields are named as in the files that --dir writes; change the config and import again"))
 }
 
 fn print(report: &Report, session: &mut Session<'_>) -> Result<(), Error> {

@@ -76,6 +76,9 @@ enum PolicyCommand {
         wanted: Option<PolicyType>,
         #[command(flatten)]
         tags: tags::Filter,
+        /// Only the one with this name
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
     },
     /// Replace a policy by what a file says
     ///
@@ -224,13 +227,13 @@ async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'_>) -> Resu
             let policy = N::get(&session.client, &id).await?;
             print(&policy, session)
         }
-        PolicyCommand::List { wanted, tags } => {
+        PolicyCommand::List { wanted, tags, name } => {
             let wanted = match wanted {
                 None => v1::PolicyType::Unspecified,
                 Some(PolicyType::Managed) => v1::PolicyType::Managed,
                 Some(PolicyType::Custom) => v1::PolicyType::Custom,
             };
-            let filter = v1::PolicyFilter { tags: tags.wire(), ..v1::PolicyFilter::default() };
+            let filter = v1::PolicyFilter { tags: tags.wire(), name: name.unwrap_or_default() };
             let all = N::list(&session.client, wanted, filter).await?;
             session.output.data(session.settings.output.0, &all, || {
                 let mut table = Table::of_things(&["ID", "NAME", "TYPE", "REVISION", "COMMENT"]);

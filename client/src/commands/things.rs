@@ -253,6 +253,17 @@ impl Everything {
     }
 }
 
+impl From<Thing> for Read {
+    /// One that stands in no file.
+    fn from(thing: Thing) -> Self {
+        let unplaced = |violation: Violation| {
+            let field = violation.field.strip_prefix("config.").unwrap_or(&violation.field).to_owned();
+            Violation { field, ..violation }
+        };
+        Self { thing, locate: Box::new(unplaced) }
+    }
+}
+
 impl<S> From<PolicyDocument<S>> for Done {
     fn from(policy: PolicyDocument<S>) -> Self {
         Self { id: policy.id, distribution: None }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use headland::{
     error::{Error, ErrorKind, Violation},
-    model::{DistributionConfig, Resource, Resources, Violations},
+    model::{DistributionConfig, Resource, Resources, Violations, managed, resources},
     spec::{DistributionSpec, DocumentKind, Names},
     v1,
 };
@@ -157,10 +157,14 @@ fn value(thing: &Thing) -> Result<serde_json::Value, Error> {
 }
 
 /// Everything that is wrong with the files, by the rules of the control plane, each in its place.
-fn check(documents: &[Read], unreadable: Vec<Violation>, everything: &Everything) -> Vec<Violation> {
+pub(crate) fn check(
+    documents: &[Read],
+    unreadable: Vec<Violation>,
+    everything: &Everything,
+) -> Vec<Violation> {
     let all_readable = unreadable.is_empty();
     let mut wrong = unreadable;
-    let (names, resources) = resources(documents, everything);
+    let (names, referred) = referred_to(documents, everything);
     let mut seen: BTreeMap<(DocumentKind, &str), ()> = BTreeMap::new();
     for read in documents {
         let mut found = Violations::default();
@@ -171,7 +175,7 @@ fn check(documents: &[Read], unreadable: Vec<Violation>, everything: &Everything
         }
         match &read.thing {
             Thing::Distribution(spec) => {
-                check_distribution(spec, (&names, &resources), &mut found, |unresolved| {
+                check_distribution(spec, (&names, &referred), &mut found, |unresolved| {
                     // What it refers to may stand in a file that could not be read.
                     if all_readable {
                         wrong.extend(unresolved.violations().iter().cloned().map(&read.locate));
@@ -179,6 +183,11 @@ fn check(documents: &[Read], unreadable: Vec<Violation>, everything: &Everything
                 })
             }
             policy => {
+                let is_managed =
+                    |kind| managed::of_kind(kind).any(|m| resources::name(&m.config) == identity.1);
+                if policy.resource_kind().is_some_and(is_managed) {
+                    found.add("name", "is the name of a managed one; choose another");
+                }
                 let config = policy.resource_config().unwrap_or_default();
                 if let Err(violations) = Resource::try_from(&config) {
                     add(&violations, &mut found);
@@ -220,7 +229,7 @@ fn add(violations: &Violations, found: &mut Violations) {
 }
 
 /// What distributions may refer to once the files are applied. What is not there yet has an id for the while.
-fn resources(documents: &[Read], everything: &Everything) -> (Names, Resources) {
+fn referred_to(documents: &[Read], everything: &Everything) -> (Names, Resources) {
     let (mut names, mut resources) = (everything.names.clone(), Resources::default());
     let wanted = documents.iter().map(|read| &read.thing);
     for thing in everything.existing.iter().map(|there| &there.thing).chain(wanted) {

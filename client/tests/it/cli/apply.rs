@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{Bench, Run};
+use crate::network::{control_plane::ControlPlane, edge::Edge, origin::fixed};
 
 const POLICY: &str = "kind: cache-policy\nconfig:\n  name: images\n  min_ttl: 1h\n";
 const SITE: &str = "kind: distribution\nconfig:\n  origins:\n  - id: o\n    custom: {domain_name: o.example.com}\n  \
@@ -60,9 +61,7 @@ fn steps(run: &Run) -> Vec<String> {
 async fn a_set_is_created_changed_and_then_left_alone() {
     let set = Set::start(&[("a-site.yaml", SITE), ("z-policy.yaml", POLICY)]).await;
     let asked = set.apply("").await;
-    asked
-        .failed(2, "usage")
-        .says(&["+", "--yes"].map(|word| if word == "+" { "create cache-policy images" } else { word }));
+    asked.failed(2, "usage").says(&["create cache-policy images", "--yes"]);
     let planned = set.apply("--dry-run").await;
     assert_eq!(planned.code, Some(2), "{planned:#?}");
     let expected = ["create cache-policy images pending", "create distribution a-site pending"];
@@ -247,4 +246,23 @@ async fn what_is_exported_can_be_made_again() {
     set.bench.headland(&export).await.failed(1, "io").says(&["distribution-site.yaml", "--overwrite"]);
     set.bench.headland(&format!("{export} --overwrite")).await.ok();
     set.bench.headland("export EABCDEFGHIJKLM").await.failed(3, "not-found").says(&["EABCDEFGHIJKLM"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_ends_when_the_edges_serve_what_was_applied() {
+    let control_plane = ControlPlane::start().await;
+    let edge = Edge::start("fra1", &[&control_plane]).await;
+    let origin = fixed("applied").await;
+    let address = origin.address();
+    let (host, port) = (address.ip(), address.port());
+    let text = format!(
+        "{POLICY}  query_strings: {{mode: whitelist, names: [page]}}\n---\nkind: distribution\nconfig:\n  aliases: \
+         [www.example.com]\n  origins: [{{id: o, custom: {{domain_name: {host}, http_port: {port}}}}}]\n  default_cache_behavior: \
+         {{target_origin_id: o, cache_policy: images}}\n"
+    );
+    let file = control_plane.file("site.yaml", &text);
+    control_plane.headland(&format!("apply -f {} --yes --wait=60s", file.display())).await.ok();
+    edge.get("www.example.com", "/a?page=1&x=1").await.miss(b"applied");
+    edge.get("www.example.com", "/a?page=1&x=2").await.hit(b"applied");
+    edge.get("www.example.com", "/a?page=2").await.miss(b"applied");
 }

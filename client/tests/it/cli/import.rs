@@ -271,6 +271,13 @@ async fn what_cannot_be_understood_is_named_and_nothing_is_made() {
             "CacheBehaviors.Items[0].CachePolicyId",
             "aws cloudfront get-cache-policy --id 5c8a1f8e-6c7b-4f53-9d2e-2f4f7f0d1a11",
         ]);
+    let host = text
+        .replace("b689b0a8-53d0-40ab-baf2-68738e2966ac", "")
+        .replace("\"Comment\": \"API\"", &format!("\"Comment\": \"{}\"", "x".repeat(129)));
+    let file = bench.file("long.json", &host);
+    let refused = bench.headland(&format!("import cloudfront {} --dry-run -o json", file.display())).await;
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    refused.says(&["error[spec-invalid]", "comment: has 129 characters; at most 128"]);
     let elsewhere = format!("import cloudfront {} --origin web=http://127.0.0.1:1", fixture("api.json"));
     bench
         .headland(&elsewhere)

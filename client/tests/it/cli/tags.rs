@@ -37,6 +37,8 @@ async fn distributions_are_found_by_what_they_are() {
     let policies = bench.headland("cache-policy list --tag team=web -o json").await.ok().json();
     assert_eq!(policies[0]["config"]["name"], "mine", "{policies}");
     assert_eq!(ids(&policies).len(), 1, "{policies}");
+    let named = bench.headland("cache-policy list --name Managed-CachingDisabled -o json").await.ok().json();
+    assert_eq!(ids(&named), ["4135ea2d-6df8-44a3-9df3-4b5a84be39ad"]);
     let unknown = bench.headland("distribution list --uses nothing").await;
     unknown.failed(3, "not-found").says(&["\"nothing\""]);
     let wrong = bench.headland("distribution list --host a..b").await;
