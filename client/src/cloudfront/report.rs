@@ -53,7 +53,7 @@ pub struct Problem {
 /// What was found out about the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// In the order of the files and of their fields.
+    /// File by file.
     pub entries: Vec<Entry>,
     /// Whatever keeps them from being imported.
     pub problems: Vec<Problem>,

@@ -1,6 +1,7 @@
 //! `headland apply`: makes what is there into what files say.
 
 mod carry_out;
+mod check;
 mod diff;
 mod files;
 mod plan;
@@ -12,8 +13,8 @@ use std::{
 
 use headland::error::{Error, ErrorKind};
 
+pub(super) use self::check::check;
 use self::plan::Plan;
-pub(super) use self::plan::check;
 use super::{Session, distribution::wait, things::Everything};
 
 const EXAMPLES: &str = "\
