@@ -23,7 +23,7 @@ pub fn documents(text: &str) -> Vec<String> {
     }
     let says = |document: &String| {
         let mut lines = document.lines().map(str::trim);
-        lines.any(|line| !line.is_empty() && !line.starts_with('#') && line != "...")
+        lines.any(|line| !line.is_empty() && !line.starts_with(['#', '%']) && line != "...")
     };
     documents.retain(says);
     documents
@@ -92,11 +92,11 @@ mod tests {
 
     #[test]
     fn documents_keep_their_places() {
-        let text = "# first\ncomment: a\n---\n\n--- # second\nkind: distribution\nconfig:\n  text: |\n    --- no mark\n...\n---\n# nothing\n";
+        let text = "%YAML 1.2\n---\n# first\ncomment: a\n---\n\n--- # second\nkind: distribution\nconfig:\n  text: |\n    --- no mark\n...\n---\n# nothing\n";
         let documents = documents(text);
         assert_eq!(documents.len(), 2, "{documents:?}");
         let error = <Source>::parse("x.yaml", &documents[1]).expect_err("no such field");
-        assert!(error.to_string().starts_with("read x.yaml:8:3: config: unknown field `text`"), "{error}");
+        assert!(error.to_string().starts_with("read x.yaml:10:3: config: unknown field `text`"), "{error}");
     }
 
     #[test]

@@ -222,6 +222,7 @@ proptest! {
     #[test]
     fn no_text_ends_the_process(text in any::<String>()) {
         drop(<Source>::parse("x", &text));
+        documents(&text).iter().for_each(|document| drop(kind_of("x", document)));
     }
 
     #[test]
