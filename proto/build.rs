@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES.iter().map(|f| root.join(f)), [&root])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("headland_descriptor.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    // Maps in order, so that the same config always has the same bytes: digests are made of them.
+    tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
     Ok(())
 }

@@ -38,6 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   headland distribution create --origin https://example.com --wait
   headland distribution list -o json
+  headland apply -f site/ --dry-run
   headland edge list
   headland explain http://www.example.com/image.jpg
   headland --print-config

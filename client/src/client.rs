@@ -1,6 +1,7 @@
 //! The client: typed calls to a control plane, with deadlines, and repeated only where that is safe.
 
 mod call;
+mod names;
 mod pages;
 mod policies;
 mod wait;
@@ -138,7 +139,13 @@ impl Client {
     /// All distributions in order of id, page by page.
     #[must_use]
     pub fn distributions(&self) -> Distributions<'_> {
-        Distributions::new(self)
+        self.distributions_that(v1::DistributionFilter::default())
+    }
+
+    /// Those that the filter is about, in order of id, page by page.
+    #[must_use]
+    pub fn distributions_that(&self, filter: v1::DistributionFilter) -> Distributions<'_> {
+        Distributions::new(self, filter)
     }
 
     /// Replaces a distribution's whole config. `etag` is the one of the config that the change was made against.

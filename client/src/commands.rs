@@ -1,16 +1,22 @@
 //! The commands, noun by noun.
 
+mod apply;
 mod completions;
 #[cfg(feature = "dev")]
 mod dev;
 mod distribution;
 mod edge;
 mod explain;
+mod export;
+mod import;
 mod key;
 mod lint;
+mod names;
 mod policy;
 mod sign;
 mod source;
+mod tags;
+mod things;
 mod version;
 
 use std::future::Future;
@@ -37,6 +43,9 @@ pub(crate) enum Command {
     Edge(edge::Args),
     Explain(explain::Args),
     Sign(sign::Args),
+    Export(export::Args),
+    Apply(apply::Args),
+    Import(import::Args),
     Lint(lint::Args),
     Version(version::Args),
     Completions(completions::Args),
@@ -66,6 +75,12 @@ impl Command {
             Self::Edge(args) => context.block_on(async |session| edge::run(args, session).await),
             Self::Explain(args) => context.block_on(async |session| explain::run(args, session).await),
             Self::Sign(args) => sign::run(&args, context),
+            Self::Export(args) => context.block_on(async |session| export::run(&args, session).await),
+            Self::Apply(args) => {
+                let done = context.block_on(async |session| apply::run(&args, session).await);
+                done.map_err(|error| if args.dry_run { error.in_dry_run() } else { error })
+            }
+            Self::Import(args) => context.block_on(async |session| import::run(args, session).await),
             Self::Lint(args) => context.block_on(async |session| lint::run(&args, session).await),
             Self::Version(args) => version::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),

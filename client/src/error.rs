@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Deadline,
     /// What was waited for did not happen in time.
     WaitTimeout,
+    /// There is something to do, and the question was whether there is.
+    Pending,
     /// The control plane does not allow it.
     Denied,
     /// Client and control plane do not understand each other.
@@ -59,6 +61,7 @@ pub const KINDS: &[ErrorKind] = &[
     ErrorKind::Unavailable,
     ErrorKind::Deadline,
     ErrorKind::WaitTimeout,
+    ErrorKind::Pending,
     ErrorKind::Denied,
     ErrorKind::Unsupported,
     ErrorKind::Io,
@@ -82,6 +85,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::Deadline => "deadline-exceeded",
             Self::WaitTimeout => "wait-timeout",
+            Self::Pending => "changes-pending",
             Self::Denied => "permission-denied",
             Self::Unsupported => "unsupported",
             Self::Io => "io",
@@ -90,12 +94,13 @@ impl ErrorKind {
     }
 
     /// What the process exits with: 1 a failure that is nobody's fault here, 2 wrong input, 3 not found, 4 a conflict
-    /// with what is there, 5 no answer (try again), 6 waited in vain.
+    /// with what is there, 5 no answer (try again), 6 waited in vain. Where 2 says that there is something to do, errors are 1: see
+    /// [`Error::in_dry_run`].
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Denied | Self::Unsupported | Self::Io | Self::Internal => 1,
-            Self::Usage | Self::Spec | Self::Settings | Self::Invalid => 2,
+            Self::Usage | Self::Spec | Self::Settings | Self::Invalid | Self::Pending => 2,
             Self::NotFound => 3,
             Self::AlreadyExists | Self::StaleEtag | Self::Precondition => 4,
             Self::Unreachable | Self::Unavailable | Self::Deadline => 5,
@@ -141,6 +146,7 @@ struct Parts {
     violations: Vec<Violation>,
     snippet: Option<String>,
     hint: Option<String>,
+    in_dry_run: bool,
 }
 
 impl Error {
@@ -153,6 +159,7 @@ impl Error {
             violations: Vec::new(),
             snippet: None,
             hint: None,
+            in_dry_run: false,
         }))
     }
 
@@ -160,6 +167,13 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure where exit code 2 says that there is something to do: its exit code is 1, unless it says just that.
+    #[must_use]
+    pub fn in_dry_run(mut self) -> Self {
+        self.0.in_dry_run = true;
         self
     }
 
@@ -199,7 +213,11 @@ impl Error {
     /// What the process exits with.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.0.kind.exit_code()
+        match self.0.kind {
+            ErrorKind::Pending => self.0.kind.exit_code(),
+            _ if self.0.in_dry_run => 1,
+            kind => kind.exit_code(),
+        }
     }
 
     /// Everything that is wrong with the input, in its order.

@@ -15,6 +15,7 @@
 //! ```
 
 pub mod client;
+pub mod cloudfront;
 pub mod error;
 pub mod sign;
 pub mod spec;

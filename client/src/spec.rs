@@ -9,19 +9,23 @@ mod duration;
 mod explanation;
 mod key;
 mod locate;
+mod names;
 mod origin;
 mod parse;
 mod policy;
 mod response_headers;
+mod stream;
 mod wire;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    behavior::{CacheBehaviorSpec, ViewerProtocolPolicy},
+    behavior::{CacheBehaviorSpec, CachePolicyChoice, ViewerProtocolPolicy},
     document::{
-        CacheFigures, DistributionDocument, DistributionState, DistributionStatus, EdgeDocument, Liveness,
-        OriginProblem, Refusal, TrafficFigures,
+        CacheFigures, DistributionDocument, DistributionState, DistributionStatus, DocumentKind,
+        EdgeDocument, Liveness, OriginProblem, Refusal, TrafficFigures,
     },
     duration::{InvalidDuration, SpecDuration},
     explanation::{
@@ -30,6 +34,7 @@ pub use self::{
         StoredVariant, VaryField,
     },
     key::{KeyGroupSpec, PublicKeySpec},
+    names::Names,
     origin::{
         CustomHeaderSpec, CustomOriginSpec, Http2, InvalidOriginUrl, OriginKind, OriginShieldSpec,
         OriginSpec, OriginTlsSpec, ProtocolPolicy, S3OriginSpec, Signing, TlsVersion,
@@ -44,6 +49,7 @@ pub use self::{
         ReferrerPolicySpec, ResponseHeadersPolicySpec, SecurityHeadersSpec, ServerTimingSpec,
         StrictTransportSecuritySpec, XssProtectionSpec,
     },
+    stream::{documents, kind_of},
     wire::NotRepresentable,
 };
 
@@ -87,6 +93,9 @@ pub struct DistributionSpec {
     /// From which countries viewers may come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub geo_restriction: Option<GeoRestrictionSpec>,
+    /// For people and their programs. At most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// From which countries viewers may come; others are answered 403.
@@ -163,6 +172,7 @@ impl Default for DistributionSpec {
             custom_error_responses: Vec::new(),
             origin_groups: Vec::new(),
             geo_restriction: None,
+            tags: BTreeMap::new(),
         }
     }
 }

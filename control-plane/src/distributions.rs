@@ -13,8 +13,11 @@ use headland_proto::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::error::{Error, TakenName};
 use self::plan::Plan;
+pub(crate) use self::{
+    error::{Error, TakenName},
+    filter::Filter,
+};
 use crate::{
     etag::Etag,
     page::{Page, entries_that_fit, next_token},
@@ -27,6 +30,7 @@ use crate::{
 };
 
 mod error;
+mod filter;
 mod plan;
 
 /// Tries of one operation while others change the same keys.
@@ -111,19 +115,22 @@ impl Distributions {
         self.read_existing(&parsed).await
     }
 
-    /// One page of distributions, in order of id. A page may be shorter than asked for although more follow.
+    /// One page of those distributions that the filter is about, in order of id. A page may be shorter than asked for although more
+    /// follow: as many as asked for are looked at.
     ///
     /// # Errors
     /// See [`Error`].
-    pub(crate) async fn list(&self, page: &Page<DistributionId>) -> Result<Listed, Error> {
+    pub(crate) async fn list(&self, page: &Page<DistributionId>, filter: &Filter) -> Result<Listed, Error> {
         let after = page.after.clone().map(|id| Key::Distribution(id).to_string());
         let listing = self.store.list(DISTRIBUTIONS, after.as_deref(), Some(page.size)).await?;
         let fitting = entries_that_fit(&listing.entries);
         let more = listing.more || fitting < listing.entries.len();
-        let distributions: Vec<Stored> =
+        let mut distributions: Vec<Stored> =
             listing.entries[..fitting].iter().map(decode).collect::<Result<_, _>>()?;
         let last = distributions.last().filter(|_| more);
-        Ok(Listed { next_page_token: last.map(|stored| next_token(&stored.record.id)), distributions })
+        let next_page_token = last.map(|stored| next_token(&stored.record.id));
+        distributions.retain(|stored| filter.matches(stored));
+        Ok(Listed { next_page_token, distributions })
     }
 
     /// Replaces the config of a distribution that nobody changed since `etag` was given out.

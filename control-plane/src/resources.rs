@@ -11,7 +11,8 @@ use headland_proto::{
     id::ResourceId,
     model::{
         self, Violations, key_group, managed,
-        resources::{Kind, name},
+        resources::{self, Kind, name},
+        tags,
     },
     revision::Revision,
     v1::{self, NameClaim, ResourceRecord, Use, resource_config::Kind as Wire},
@@ -182,7 +183,7 @@ impl Resources {
         self.read(kind, &parsed).await?.ok_or_else(not_found)
     }
 
-    /// One page of resources.
+    /// One page of resources: of as many as asked for, those that the filter is about.
     ///
     /// # Errors
     /// See [`Error`].
@@ -191,6 +192,7 @@ impl Resources {
         kind: Kind,
         page: &Page<ResourceId>,
         wanted: v1::PolicyType,
+        filter: &v1::PolicyFilter,
     ) -> Result<Listed, Error> {
         let after = page.after.as_ref().map(ResourceId::as_str);
         let in_managed = after.and_then(|after| managed::of_kind(kind).position(|m| m.id == after));
@@ -215,7 +217,9 @@ impl Resources {
             resources.extend(decoded?);
         }
         let last = resources.last().filter(|_| more);
-        Ok(Listed { next_page_token: last.map(|stored| next_token(&stored.record.id)), resources })
+        let next_page_token = last.map(|stored| next_token(&stored.record.id));
+        resources.retain(|stored| is_wanted(stored, filter));
+        Ok(Listed { next_page_token, resources })
     }
 
     /// Replaces the config of a resource that nobody changed since `etag` was given out.
@@ -394,6 +398,12 @@ impl Claim {
 fn decode(entry: &Entry) -> Result<Stored, CorruptValue> {
     let record = ResourceRecord::from_value(&entry.key, &entry.value)?;
     Ok(Stored { record, revision: Some(entry.modified) })
+}
+
+fn is_wanted(stored: &Stored, filter: &v1::PolicyFilter) -> bool {
+    let Some(config) = &stored.record.config else { return false };
+    (filter.name.is_empty() || filter.name == name(config))
+        && tags::matches(&filter.tags, resources::tags(config))
 }
 
 fn managed_of(kind: Kind, id: &str) -> Option<Stored> {

@@ -21,6 +21,14 @@ pub const ALIASES_MAX: usize = 100;
 pub const HOST_NAME_CHARS_MAX: usize = 253;
 /// Characters of one label of a host name (RFC 1035 section 2.3.4).
 pub const HOST_LABEL_CHARS_MAX: usize = 63;
+/// Tags of a distribution or policy. CloudFront: 50.
+pub const TAGS_MAX: usize = 50;
+/// Characters of the key of a tag. CloudFront: 128.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Characters of the value of a tag. CloudFront: 256.
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Tags that one list is filtered by.
+pub const FILTER_TAGS_MAX: usize = 10;
 /// Characters of a default root object. CloudFront: 255.
 pub const DEFAULT_ROOT_OBJECT_CHARS_MAX: usize = 255;
 

@@ -23,6 +23,7 @@ pub mod public_key;
 pub mod resources;
 pub mod response_headers_policy;
 pub mod selection;
+pub mod tags;
 pub mod violation;
 
 pub use cache_behavior::{CacheBehavior, MethodSet, Target, ViewerProtocol};

@@ -101,7 +101,7 @@ fn start_edge(n: usize, dir: &Path, control_plane: SocketAddr) -> Fallible<EdgeH
 pub(crate) fn spec(n: usize) -> DistributionSpec {
     let ttl = Duration::from_secs(1000 + n as u64);
     let policy = CachePolicySpec { default_ttl: Some(SpecDuration(ttl)), ..CachePolicySpec::default() };
-    let behavior = CacheBehaviorSpec { cache_policy: Some(policy), ..CacheBehaviorSpec::default() };
+    let behavior = CacheBehaviorSpec { cache_policy: Some(policy.into()), ..CacheBehaviorSpec::default() };
     let origin = OriginSpec::from_url("http://origin.example.com").expect("an http URL");
     DistributionSpec {
         caller_reference: "propagation".into(),

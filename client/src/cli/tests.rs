@@ -79,6 +79,12 @@ fn flags_that_contradict_each_other_are_refused() {
         "headland distribution update",
         "headland distribution get",
         "headland distribution get E1 E2",
+        "headland apply",
+        "headland apply -f site --prune",
+        "headland export",
+        "headland export E1 --all",
+        "headland export E1 --overwrite",
+        "headland import cloudfront",
     ] {
         assert!(Cli::try_parse_from(words(line)).is_err(), "{line}");
     }

@@ -44,12 +44,13 @@ impl Position {
 #[derive(Debug)]
 pub struct Distributions<'c> {
     client: &'c Client,
+    filter: v1::DistributionFilter,
     position: Position,
 }
 
 impl<'c> Distributions<'c> {
-    pub(super) fn new(client: &'c Client) -> Self {
-        Self { client, position: Position::default() }
+    pub(super) fn new(client: &'c Client, filter: v1::DistributionFilter) -> Self {
+        Self { client, filter, position: Position::default() }
     }
 
     /// The next page; `None` after the last. A page can be empty.
@@ -60,8 +61,11 @@ impl<'c> Distributions<'c> {
         if self.position.done {
             return Ok(None);
         }
-        let request =
-            v1::ListDistributionsRequest { page_size: PAGE_SIZE, page_token: self.position.token.clone() };
+        let request = v1::ListDistributionsRequest {
+            page_size: PAGE_SIZE,
+            page_token: self.position.token.clone(),
+            filter: Some(self.filter.clone()),
+        };
         let send = |request| {
             let mut stub = self.client.distributions.clone();
             async move { stub.list_distributions(request).await }

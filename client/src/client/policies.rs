@@ -12,38 +12,29 @@ use crate::error::Error;
 /// Of `created` ones none are managed.
 macro_rules! policy_calls {
     (@list managed $nouns:literal, $field:ident, $Wire:ident, $many:ident, $list:ident $List:ident) => {
-        #[doc = concat!("All ", $nouns, " of a type: the managed ones, then the others in order of id.")]
+        policy_calls!(@list [wanted: v1::PolicyType] [r#type: wanted.into(),] $nouns, $field, $Wire, $many, $list $List);
+    };
+    (@list created $nouns:literal, $field:ident, $Wire:ident, $many:ident, $list:ident $List:ident) => {
+        policy_calls!(@list [] [] $nouns, $field, $Wire, $many, $list $List);
+    };
+    (@list [$($wanted:ident: $Type:ty)?] [$($type:tt)*] $nouns:literal, $field:ident, $Wire:ident, $many:ident, $list:ident $List:ident) => {
+        #[doc = concat!("All ", $nouns, " that the filter is about: those that come with the program first, then in order of id.")]
         ///
         /// # Errors
         /// Failures of a call.
-        pub async fn $list(&self, wanted: v1::PolicyType) -> Result<Vec<v1::$Wire>, Error> {
+        pub async fn $list(
+            &self,
+            $($wanted: $Type,)?
+            filter: v1::PolicyFilter,
+        ) -> Result<Vec<v1::$Wire>, Error> {
             let (mut all, mut position) = (Vec::new(), Position::default());
             while !position.is_done() {
                 let request = v1::$List {
                     page_size: PAGE_SIZE,
                     page_token: position.token().to_owned(),
-                    r#type: wanted.into(),
+                    $($type)*
+                    filter: Some(filter.clone()),
                 };
-                let send = |request| {
-                    let mut stub = self.$field.clone();
-                    async move { stub.$list(request).await }
-                };
-                let page = self.call(concat!("list ", $nouns), Repeat::WhenTransient, request, send).await?;
-                position.advance(page.next_page_token)?;
-                all.extend(page.$many);
-            }
-            Ok(all)
-        }
-    };
-    (@list created $nouns:literal, $field:ident, $Wire:ident, $many:ident, $list:ident $List:ident) => {
-        #[doc = concat!("All ", $nouns, ", in order of id.")]
-        ///
-        /// # Errors
-        /// Failures of a call.
-        pub async fn $list(&self) -> Result<Vec<v1::$Wire>, Error> {
-            let (mut all, mut position) = (Vec::new(), Position::default());
-            while !position.is_done() {
-                let request = v1::$List { page_size: PAGE_SIZE, page_token: position.token().to_owned() };
                 let send = |request| {
                     let mut stub = self.$field.clone();
                     async move { stub.$list(request).await }

@@ -5,7 +5,7 @@ mod delete;
 mod flags;
 mod show;
 mod update;
-mod wait;
+pub(super) mod wait;
 
 use headland::error::Error;
 

@@ -1,6 +1,6 @@
 //! `headland public-key` and `headland key-group`: who may sign URLs and cookies.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use headland::{
     error::{Error, ErrorKind},
@@ -10,7 +10,7 @@ use headland::{
 use super::{
     Session,
     policy::{Noun as _, PolicyCommand, run, say_created},
-    source,
+    source, tags,
 };
 
 /// Create, look at and change public keys: what signatures of URLs and cookies are verified with
@@ -98,7 +98,13 @@ enum PublicKeyCommand {
     },
     /// List public keys in order of id
     #[command(after_help = LIST_KEYS_EXAMPLES)]
-    List,
+    List {
+        #[command(flatten)]
+        tags: tags::Filter,
+        /// Only the one with this name
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Replace name and comment of a public key by what a file says; the key itself cannot be changed
     #[command(after_help = UPDATE_KEY_EXAMPLES)]
     Update {
@@ -148,7 +154,13 @@ enum KeyGroupCommand {
     },
     /// List key groups in order of id
     #[command(after_help = LIST_GROUPS_EXAMPLES)]
-    List,
+    List {
+        #[command(flatten)]
+        tags: tags::Filter,
+        /// Only the one with this name
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Replace a key group by what a file says
     ///
     /// Every distribution that trusts it obeys the new one: this is how keys are replaced.
@@ -178,14 +190,14 @@ pub(crate) async fn run_public_key(args: PublicKeyArgs, session: &mut Session<'_
     use PublicKeyCommand as Key;
     let command = match args.command {
         Key::Create { pem: Some(pem), name, comment, .. } => {
-            let (_, public_key_pem) = source::read_text(&pem)?;
+            let (_, public_key_pem) = source::text(&pem)?;
             let (name, comment) = (name.unwrap_or_default(), comment.unwrap_or_default());
-            let spec = PublicKeySpec { name, comment, public_key_pem };
+            let spec = PublicKeySpec { name, comment, public_key_pem, tags: BTreeMap::new() };
             return say_created(&spec.create(&session.client).await?, session);
         }
         Key::Create { file, .. } => PolicyCommand::Create { file: required(file)? },
         Key::Get { id } => PolicyCommand::Get { id },
-        Key::List => PolicyCommand::List { wanted: None },
+        Key::List { tags, name } => PolicyCommand::List { wanted: None, tags, name },
         Key::Update { id, file, etag } => PolicyCommand::Update { id, file, etag },
         Key::Delete { id, etag } => PolicyCommand::Delete { id, etag },
     };
@@ -198,11 +210,11 @@ pub(crate) async fn run_key_group(args: KeyGroupArgs, session: &mut Session<'_>)
         Group::Create { file: Some(file), .. } => PolicyCommand::Create { file },
         Group::Create { keys, name, comment, .. } => {
             let (name, comment) = (name.unwrap_or_default(), comment.unwrap_or_default());
-            let spec = KeyGroupSpec { name, comment, public_key_ids: keys };
+            let spec = KeyGroupSpec { name, comment, public_key_ids: keys, tags: BTreeMap::new() };
             return say_created(&spec.create(&session.client).await?, session);
         }
         Group::Get { id } => PolicyCommand::Get { id },
-        Group::List => PolicyCommand::List { wanted: None },
+        Group::List { tags, name } => PolicyCommand::List { wanted: None, tags, name },
         Group::Update { id, file, etag } => PolicyCommand::Update { id, file, etag },
         Group::Delete { id, etag } => PolicyCommand::Delete { id, etag },
     };

@@ -16,7 +16,7 @@ use headland::{
 };
 use serde::Serialize;
 
-use super::{Session, source};
+use super::{Session, names, source};
 use crate::output::Table;
 
 const EXAMPLES: &str = "\
@@ -47,7 +47,8 @@ struct Warning {
 
 pub(crate) async fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Error> {
     let file = source::read::<DistributionSpec>(&args.file)?;
-    let mut config = v1::DistributionConfig::from(file.spec());
+    let config = names::resolved(file.spec().clone(), &session.client).await;
+    let mut config = config.map_err(|e| e.map_violations(|v| file.locate(v)))?;
     if config.caller_reference.is_empty() {
         // `create` chooses one.
         config.caller_reference = "lint".into();

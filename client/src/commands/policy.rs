@@ -1,7 +1,7 @@
 //! `headland cache-policy`, `origin-request-policy` and `response-headers-policy`: what cache behaviors of many distributions share. What is
 //! done with them is also done with public keys and key groups (`key.rs`).
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use headland::{
     client::Client,
@@ -14,7 +14,7 @@ use headland::{
 };
 use serde::Serialize;
 
-use super::{Session, source};
+use super::{Session, source, tags};
 use crate::output::Table;
 
 /// Create, look at and change cache policies: how long objects are kept, and what tells them apart
@@ -51,6 +51,7 @@ Examples:
 const LIST_EXAMPLES: &str = "\
 Examples:
   headland cache-policy list --type custom
+  headland cache-policy list --tag team=web
   headland origin-request-policy list -o json";
 
 const UPDATE_EXAMPLES: &str = "\
@@ -84,6 +85,11 @@ pub(super) enum PolicyCommand {
         /// Only those that come with the program, or only those that were created
         #[arg(long = "type", value_name = "TYPE")]
         wanted: Option<PolicyType>,
+        #[command(flatten)]
+        tags: tags::Filter,
+        /// Only the one with this name
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
     },
     /// Replace a policy by what a file says
     ///
@@ -128,20 +134,25 @@ pub(super) trait Noun: Spec + Serialize + Sized {
 
     async fn create(&self, client: &Client) -> Result<PolicyDocument<Self>, Error>;
     async fn get(client: &Client, id: &str) -> Result<PolicyDocument<Self>, Error>;
-    async fn list(client: &Client, wanted: v1::PolicyType) -> Result<Vec<PolicyDocument<Self>>, Error>;
+    async fn list(
+        client: &Client,
+        wanted: v1::PolicyType,
+        filter: v1::PolicyFilter,
+    ) -> Result<Vec<PolicyDocument<Self>>, Error>;
     async fn update(&self, client: &Client, id: &str, etag: &str) -> Result<PolicyDocument<Self>, Error>;
     async fn delete(client: &Client, id: &str, etag: &str) -> Result<(), Error>;
     fn name(&self) -> &str;
     fn comment(&self) -> &str;
+    fn tags(&self) -> &BTreeMap<String, String>;
 }
 
 /// Of `created` ones none are managed.
 macro_rules! noun {
     ($Spec:ident, $noun:literal, $create:ident, $get:ident, $list:ident, $update:ident, $delete:ident) => {
-        noun!(@ true, async |client: &Client, wanted| client.$list(wanted).await, $Spec, $noun, $create, $get, $update, $delete);
+        noun!(@ true, async |client: &Client, wanted, filter| client.$list(wanted, filter).await, $Spec, $noun, $create, $get, $update, $delete);
     };
     (created $Spec:ident, $noun:literal, $create:ident, $get:ident, $list:ident, $update:ident, $delete:ident) => {
-        noun!(@ false, async |client: &Client, _| client.$list().await, $Spec, $noun, $create, $get, $update, $delete);
+        noun!(@ false, async |client: &Client, _, filter| client.$list(filter).await, $Spec, $noun, $create, $get, $update, $delete);
     };
     (@ $managed:literal, $list:expr, $Spec:ident, $noun:literal, $create:ident, $get:ident, $update:ident, $delete:ident) => {
         impl Noun for $Spec {
@@ -159,9 +170,10 @@ macro_rules! noun {
             async fn list(
                 client: &Client,
                 wanted: v1::PolicyType,
+                filter: v1::PolicyFilter,
             ) -> Result<Vec<PolicyDocument<Self>>, Error> {
                 let list = $list;
-                let all = list(client, wanted).await?;
+                let all = list(client, wanted, filter).await?;
                 let documents: Result<_, NotRepresentable> = all.iter().map(TryInto::try_into).collect();
                 Ok(documents?)
             }
@@ -185,6 +197,10 @@ macro_rules! noun {
 
             fn comment(&self) -> &str {
                 &self.comment
+            }
+
+            fn tags(&self) -> &BTreeMap<String, String> {
+                &self.tags
             }
         }
     };
@@ -268,13 +284,14 @@ pub(super) async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'
             let policy = N::get(&session.client, &id).await?;
             print(&policy, session)
         }
-        PolicyCommand::List { wanted } => {
+        PolicyCommand::List { wanted, tags, name } => {
             let wanted = match wanted {
                 None => v1::PolicyType::Unspecified,
                 Some(PolicyType::Managed) => v1::PolicyType::Managed,
                 Some(PolicyType::Custom) => v1::PolicyType::Custom,
             };
-            let all = N::list(&session.client, wanted).await?;
+            let filter = v1::PolicyFilter { tags: tags.wire(), name: name.unwrap_or_default() };
+            let all = N::list(&session.client, wanted, filter).await?;
             session.output.data(session.settings.output.0, &all, || {
                 let headings = ["ID", "NAME", "TYPE", "REVISION", "COMMENT"];
                 let is_shown = |heading: &&str| N::HAS_MANAGED || *heading != "TYPE";
@@ -347,6 +364,7 @@ fn print<N: Noun>(policy: &PolicyDocument<N>, session: &mut Session<'_>) -> Resu
         table.row(&[&"create_time", &policy.create_time]);
         table.row(&[&"update_time", &policy.update_time]);
         table.row(&[&"comment", &policy.config.comment()]);
+        table.row(&[&"tags", &tags::text(policy.config.tags())]);
         table.row(&[&"config", &"-o yaml shows it"]);
         table
     })

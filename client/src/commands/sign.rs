@@ -119,7 +119,7 @@ pub(crate) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Error> {
 
 impl With {
     fn signer(&self) -> Result<Signer, Error> {
-        let (_, pem) = source::read_text(&self.private_key)?;
+        let (_, pem) = source::text(&self.private_key)?;
         let hash = match self.hash_algorithm {
             HashAlgorithm::Sha1 => Hash::Sha1,
             HashAlgorithm::Sha256 => Hash::Sha256,
@@ -130,7 +130,7 @@ impl With {
     /// The policy that is given, if one is.
     fn policy(&self) -> Result<Option<String>, Error> {
         let Some(file) = &self.policy else { return Ok(None) };
-        let (name, text) = source::read_text(file)?;
+        let (name, text) = source::text(file)?;
         let text = text.trim();
         if let Err(error) = serde_json::from_str::<serde_json::Value>(&text.replace("\\?", "\\\\?")) {
             return Err(Error::new(

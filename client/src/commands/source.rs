@@ -15,12 +15,12 @@ const BYTES_MAX: usize = <Source>::BYTES_MAX;
 
 /// Reads and parses a spec; `-` is stdin.
 pub(crate) fn read<S: Spec>(path: &Path) -> Result<Source<S>, Error> {
-    let (name, text) = read_text(path)?;
+    let (name, text) = text(path)?;
     Source::parse(&name, &text)
 }
 
-/// Reads a file, or stdin for `-`: what it is called, and its text.
-pub(crate) fn read_text(path: &Path) -> Result<(String, String), Error> {
+/// What a file is called in messages, and what is in it; `-` is stdin.
+pub(crate) fn text(path: &Path) -> Result<(String, String), Error> {
     let (name, text) = if path == Path::new("-") {
         ("stdin".to_owned(), read_to_string(io::stdin().lock()))
     } else {

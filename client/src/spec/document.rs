@@ -1,13 +1,67 @@
 //! What the command prints about one thing: what the operator wrote, and what the system knows about it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::DistributionSpec;
+
+/// What a document is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentKind {
+    /// A cache policy.
+    CachePolicy,
+    /// An origin request policy.
+    OriginRequestPolicy,
+    /// A response headers policy.
+    ResponseHeadersPolicy,
+    /// A public key.
+    PublicKey,
+    /// A key group. What it may refer to comes before it.
+    KeyGroup,
+    /// A distribution. Last: what it may refer to comes before it.
+    Distribution,
+}
+
+impl DocumentKind {
+    /// All of them, in the order in which they can be made.
+    pub const ALL: [Self; 6] = [
+        Self::CachePolicy,
+        Self::OriginRequestPolicy,
+        Self::ResponseHeadersPolicy,
+        Self::PublicKey,
+        Self::KeyGroup,
+        Self::Distribution,
+    ];
+
+    /// The kind as it stands in a file, where it is also the name of the command for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CachePolicy => "cache-policy",
+            Self::OriginRequestPolicy => "origin-request-policy",
+            Self::ResponseHeadersPolicy => "response-headers-policy",
+            Self::PublicKey => "public-key",
+            Self::KeyGroup => "key-group",
+            Self::Distribution => "distribution",
+        }
+    }
+}
+
+impl fmt::Display for DocumentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// A distribution. Its `config` is what a spec file holds; the whole document is accepted as a spec file, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistributionDocument {
+    /// What it is; may be left out where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DocumentKind>,
     /// Assigned at creation.
     #[serde(default)]
     pub id: String,

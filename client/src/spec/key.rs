@@ -1,5 +1,7 @@
 //! Public keys and key groups as people write them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What signatures of signed URLs and cookies are verified with.
@@ -15,6 +17,9 @@ pub struct PublicKeySpec {
     /// `BEGIN PUBLIC KEY`: RSA of 2,048 bits, or ECDSA with the curve P-256. Cannot be changed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub public_key_pem: String,
+    /// For people and their programs. At most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Which public keys a cache behavior trusts.
@@ -30,4 +35,7 @@ pub struct KeyGroupSpec {
     /// Ids of public keys, 1 to 5.
     #[serde(default)]
     pub public_key_ids: Vec<String>,
+    /// For people and their programs. At most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }

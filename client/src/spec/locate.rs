@@ -39,7 +39,8 @@ impl Node {
                 (Children::Elements(elements), Some(index)) => {
                     index.parse::<usize>().ok().and_then(|i| elements.get(i))
                 }
-                _ => node.field(step),
+                // A policy that is referred to by name has no field for its id.
+                _ => node.field(step).or_else(|| node.field(step.strip_suffix("_id")?)),
             };
             match next {
                 Some(next) => node = next,

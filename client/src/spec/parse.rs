@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::MessageFormatter;
 
 use super::{
-    CachePolicySpec, DistributionDocument, DistributionSpec, KeyGroupSpec, OriginRequestPolicySpec,
-    PolicyDocument, PublicKeySpec, ResponseHeadersPolicySpec,
+    CachePolicySpec, DistributionDocument, DistributionSpec, DocumentKind, KeyGroupSpec,
+    OriginRequestPolicySpec, PolicyDocument, PublicKeySpec, ResponseHeadersPolicySpec,
     locate::{Node, Place},
+    stream,
 };
 use crate::error::{Error, ErrorKind, Violation};
 
@@ -17,11 +18,16 @@ pub trait Spec: DeserializeOwned {
     /// What `get` prints.
     type Document: DeserializeOwned;
 
+    /// What it is a spec of.
+    const KIND: DocumentKind;
+
     /// Id, etag and spec of a document.
     fn of(document: Self::Document) -> (String, String, Self);
 }
 
 impl Spec for DistributionSpec {
+    const KIND: DocumentKind = DocumentKind::Distribution;
+
     type Document = Box<DistributionDocument>;
 
     fn of(document: Self::Document) -> (String, String, Self) {
@@ -30,6 +36,8 @@ impl Spec for DistributionSpec {
 }
 
 impl Spec for CachePolicySpec {
+    const KIND: DocumentKind = DocumentKind::CachePolicy;
+
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {
@@ -38,6 +46,8 @@ impl Spec for CachePolicySpec {
 }
 
 impl Spec for OriginRequestPolicySpec {
+    const KIND: DocumentKind = DocumentKind::OriginRequestPolicy;
+
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {
@@ -46,6 +56,8 @@ impl Spec for OriginRequestPolicySpec {
 }
 
 impl Spec for ResponseHeadersPolicySpec {
+    const KIND: DocumentKind = DocumentKind::ResponseHeadersPolicy;
+
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {
@@ -54,6 +66,8 @@ impl Spec for ResponseHeadersPolicySpec {
 }
 
 impl Spec for PublicKeySpec {
+    const KIND: DocumentKind = DocumentKind::PublicKey;
+
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {
@@ -62,6 +76,8 @@ impl Spec for PublicKeySpec {
 }
 
 impl Spec for KeyGroupSpec {
+    const KIND: DocumentKind = DocumentKind::KeyGroup;
+
     type Document = PolicyDocument<Self>;
 
     fn of(document: Self::Document) -> (String, String, Self) {
@@ -93,6 +109,14 @@ impl<S: Spec> Source<S> {
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let failed = |root: Option<&Node>, e: &serde_saphyr::Error| unreadable(name, root, e);
         let root: Node = serde_saphyr::from_str(text).map_err(|e| failed(None, &e))?;
+        if let Some((kind, (line, column))) =
+            stream::said_kind(text).filter(|(kind, _)| kind != S::KIND.as_str())
+        {
+            let message = format!("read {name}:{line}:{column}: kind: is {kind}, not {}", S::KIND);
+            return Err(Error::new(ErrorKind::Spec, message).with_hint(
+                "headland apply takes files of every kind; the other commands take those of their own",
+            ));
+        }
         let (id, etag, spec) = if root.field("config").is_some() {
             S::of(read(text).map_err(|e| failed(Some(&root), &e))?)
         } else {

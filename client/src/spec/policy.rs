@@ -1,8 +1,10 @@
 //! Policies as people write them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::duration::SpecDuration;
+use super::{document::DocumentKind, duration::SpecDuration};
 
 /// How long objects are kept and what tells one object from another.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,6 +46,9 @@ pub struct CachePolicySpec {
     /// The same of zstd.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accept_encoding_zstd: bool,
+    /// For people and their programs. At most 50; none inline, in a cache behavior.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Whose rules decide what may be stored and for how long.
@@ -110,6 +115,9 @@ pub struct OriginRequestPolicySpec {
     /// Which query parameters. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_strings: Option<NameSelection>,
+    /// For people and their programs. At most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Which of a viewer's headers reach the origin.
@@ -144,6 +152,9 @@ pub enum OriginHeaderMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDocument<S> {
+    /// What it is; may be left out where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DocumentKind>,
     /// Assigned at creation.
     #[serde(default)]
     pub id: String,

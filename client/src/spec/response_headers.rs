@@ -1,5 +1,7 @@
 //! Response headers policies as people write them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::duration::SpecDuration;
@@ -30,6 +32,9 @@ pub struct ResponseHeadersPolicySpec {
     /// Server-Timing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_timing: Option<ServerTimingSpec>,
+    /// For people and their programs. At most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Cross-origin requests.

@@ -61,6 +61,7 @@ impl From<&DistributionSpec> for v1::DistributionConfig {
             custom_error_responses: spec.custom_error_responses.iter().map(Into::into).collect(),
             origin_groups: spec.origin_groups.iter().map(Into::into).collect(),
             geo_restriction: spec.geo_restriction.as_ref().map(Into::into),
+            tags: spec.tags.clone(),
         }
     }
 }
@@ -82,6 +83,7 @@ impl TryFrom<&v1::DistributionConfig> for DistributionSpec {
             custom_error_responses: list("custom_error_responses", &wire.custom_error_responses)?,
             origin_groups: wire.origin_groups.iter().map(Into::into).collect(),
             geo_restriction: optional("geo_restriction", wire.geo_restriction.as_ref())?,
+            tags: wire.tags.clone(),
         })
     }
 }

@@ -94,6 +94,17 @@ async fn the_spec_in_the_readme_is_taken_and_served() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_set_in_the_page_on_import_can_be_applied() {
+    let page = read("docs/import.md");
+    let control_plane = ControlPlane::start().await;
+    let file = control_plane.file("site.yaml", fenced(&page, "yaml")).display().to_string();
+    control_plane.headland(&format!("apply -f {file} --set site --prune --yes")).await.ok();
+    control_plane.headland(&format!("apply -f {file} --dry-run")).await.ok();
+    let site = &control_plane.json("distribution list --tag team=web --uses images").await[0]["config"];
+    assert_eq!(site["aliases"][0], "www.example.com", "{site}");
+}
+
 #[tokio::test]
 async fn every_error_code_has_a_heading() {
     let document = read("docs/errors.md");

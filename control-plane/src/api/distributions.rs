@@ -5,16 +5,20 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use headland_proto::v1::{
-    CreateDistributionRequest, DeleteDistributionRequest, Distribution, GetDistributionRequest,
-    ListDistributionsRequest, ListDistributionsResponse, UpdateDistributionRequest,
-    distribution_service_server::DistributionService,
+use headland_proto::{
+    model::Violations,
+    v1::{
+        CreateDistributionRequest, DeleteDistributionRequest, Distribution, DistributionStatus,
+        GetDistributionRequest, ListDistributionsRequest, ListDistributionsResponse,
+        UpdateDistributionRequest, distribution_service_server::DistributionService,
+        distribution_status::State,
+    },
 };
 use tonic::{Request, Response, Status};
 
 use super::{answer, status};
 use crate::{
-    distributions::{Distributions, Error, Stored},
+    distributions::{Distributions, Error, Filter, Stored},
     etag::Etag,
     fleet::{Fleet, Observed},
     metrics::Metrics,
@@ -88,10 +92,15 @@ impl DistributionService for DistributionApi {
         &self,
         request: Request<ListDistributionsRequest>,
     ) -> Result<Response<ListDistributionsResponse>, Status> {
-        let request = request.get_ref();
-        let result = match Page::parse(request.page_size, &request.page_token) {
-            Ok(page) => self.distributions.list(&page).await,
-            Err(violations) => Err(Error::Invalid(violations)),
+        let ListDistributionsRequest { page_size, page_token, filter } = request.into_inner();
+        let (page, mut found) = match Page::parse(page_size, &page_token) {
+            Ok(page) => (Some(page), Violations::default()),
+            Err(found) => (None, found),
+        };
+        let filter = Filter::parse(filter, &mut found);
+        let result = match (page, found.into_result(())) {
+            (Some(page), Ok(())) => self.distributions.list(&page, &filter).await,
+            (_, found) => Err(Error::Invalid(found.err().unwrap_or_default())),
         };
         let observed = self.observe();
         let response = result.map(|listed| ListDistributionsResponse {
@@ -99,6 +108,11 @@ impl DistributionService for DistributionApi {
                 .distributions
                 .into_iter()
                 .map(|stored| in_list(encode(stored, &observed)))
+                .filter(|d| {
+                    filter.matches_state(
+                        d.status.as_ref().map_or(State::Unspecified, DistributionStatus::state),
+                    )
+                })
                 .collect(),
             next_page_token: listed.next_page_token.unwrap_or_default(),
         });

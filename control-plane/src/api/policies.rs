@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use headland_proto::{
     id::ResourceId,
-    model::resources::Kind,
+    model::{Violations, resources::Kind, tags},
     v1::{self, ResourceConfig, resource_config::Kind as Wire},
 };
 use tonic::{Request, Response, Status};
@@ -29,15 +29,27 @@ impl PolicyApi {
         answer(&self.metrics, method, result.map_err(|error| status::from_resources(&error)))
     }
 
-    async fn list(&self, kind: Kind, size: i32, token: &str, wanted: i32) -> Result<Listed, Error> {
+    async fn list(
+        &self,
+        kind: Kind,
+        (size, token): (i32, &str),
+        wanted: i32,
+        filter: Option<v1::PolicyFilter>,
+    ) -> Result<Listed, Error> {
         let page = Page::<ResourceId>::parse(size, token);
         let wanted = v1::PolicyType::try_from(wanted);
-        match (page, wanted) {
-            (Ok(page), Ok(wanted)) => self.resources.list(kind, &page, wanted).await,
-            (page, wanted) => {
+        let filter = filter.unwrap_or_default();
+        let mut in_filter = Violations::default();
+        tags::check_filter(&filter.tags, &mut in_filter);
+        match (page, wanted, in_filter.into_result(())) {
+            (Ok(page), Ok(wanted), Ok(())) => self.resources.list(kind, &page, wanted, &filter).await,
+            (page, wanted, in_filter) => {
                 let mut found = page.err().unwrap_or_default();
                 if wanted.is_err() {
                     found.add("type", "is unknown; use MANAGED or CUSTOM, or leave it out");
+                }
+                for violation in in_filter.err().unwrap_or_default().list() {
+                    found.add(&violation.field, &violation.description);
                 }
                 Err(Error::Invalid(found))
             }
@@ -97,9 +109,10 @@ macro_rules! policy_service {
             }
 
             async fn $list(&self, request: Request<v1::$List>) -> Result<Response<v1::$Listed>, Status> {
-                let v1::$List { page_size, page_token, $($type)? } = request.into_inner();
+                let v1::$List { page_size, page_token, filter, $($type)? } = request.into_inner();
                 let wanted = [$($type)?].first().copied().unwrap_or_default();
-                let result = self.0.list(Kind::$Wire, page_size, &page_token, wanted).await;
+                let page = (page_size, page_token.as_str());
+                let result = self.0.list(Kind::$Wire, page, wanted, filter).await;
                 let response = result.map(|listed| v1::$Listed {
                     $many: listed.resources.into_iter().map(Self::encode).collect(),
                     next_page_token: listed.next_page_token.unwrap_or_default(),

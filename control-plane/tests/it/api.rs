@@ -164,7 +164,8 @@ async fn a_distribution_that_never_was_is_not_found() {
 }
 
 async fn list(plane: &Plane, page_size: i32, page_token: &str) -> v1::ListDistributionsResponse {
-    let request = v1::ListDistributionsRequest { page_size, page_token: page_token.into() };
+    let request =
+        v1::ListDistributionsRequest { page_size, page_token: page_token.into(), ..Default::default() };
     within(plane.distributions().await.list_distributions(request)).await.unwrap().into_inner()
 }
 
@@ -191,10 +192,59 @@ async fn pages_hold_everything_once_in_order_of_id() {
     assert_eq!(listed, created);
     assert_eq!(sizes, [3, 3, 1]);
     assert_eq!(list(&plane, 0, "").await.distributions.len(), 7);
-    let request = v1::ListDistributionsRequest { page_size: -1, page_token: "x".into() };
+    let request =
+        v1::ListDistributionsRequest { page_size: -1, page_token: "x".into(), ..Default::default() };
     let refused = plane.distributions().await.list_distributions(request).await;
     let status = assert_refused(refused, Code::InvalidArgument, "INVALID");
     assert_eq!(fields(&status), ["page_size", "page_token"]);
+}
+
+#[tokio::test]
+async fn a_filtered_page_may_be_short_and_the_next_goes_on() {
+    let plane = Plane::start().await;
+    let tag = |i: usize| ("n".to_owned(), (i % 3).to_string());
+    let mut wanted = Vec::new();
+    for i in 0..7 {
+        let config = v1::DistributionConfig { tags: [tag(i)].into(), ..config(&format!("r{i}"), &[]) };
+        let created = plane.create(config).await.unwrap();
+        wanted.extend((i % 3 == 1).then_some(created.id));
+    }
+    wanted.sort();
+    let filter = v1::TagFilter { key: "n".into(), value: Some("1".into()) };
+    let filter = v1::DistributionFilter { tags: vec![filter], ..Default::default() };
+    let (mut listed, mut pages, mut token) = (Vec::new(), 0, String::new());
+    loop {
+        let filter = Some(filter.clone());
+        let request = v1::ListDistributionsRequest { page_size: 2, page_token: token, filter };
+        let page =
+            within(plane.distributions().await.list_distributions(request)).await.unwrap().into_inner();
+        assert!(page.distributions.len() <= 2);
+        listed.extend(page.distributions.into_iter().map(|d| d.id));
+        (pages, token) = (pages + 1, page.next_page_token);
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((listed, pages), (wanted, 4), "every page looks at no more than were asked for");
+    let filter = v1::DistributionFilter { tags: vec![v1::TagFilter::default()], ..Default::default() };
+    let request = v1::ListDistributionsRequest { page_size: -1, filter: Some(filter), ..Default::default() };
+    let refused = plane.distributions().await.list_distributions(request).await;
+    let status = assert_refused(refused, Code::InvalidArgument, "INVALID");
+    assert_eq!(fields(&status), ["page_size", "filter.tags[0].key"]);
+}
+
+#[tokio::test]
+async fn many_tags_are_the_same_content_when_they_come_again() {
+    let plane = Plane::start().await;
+    let tags = |order: &mut dyn Iterator<Item = usize>| {
+        order.map(|i| (format!("key{i}"), format!("v{i}"))).collect()
+    };
+    let with = |tags| v1::DistributionConfig { tags, ..config("r1", &[]) };
+    let first = plane.create(with(tags(&mut (0..50)))).await.unwrap();
+    assert_eq!(plane.create(with(tags(&mut (0..50).rev()))).await.unwrap(), first);
+    let too_many = plane.update(&first, |c| drop(c.tags.insert("one more".into(), String::new()))).await;
+    let status = assert_refused(too_many, Code::InvalidArgument, "INVALID");
+    assert_eq!(fields(&status), ["config.tags"]);
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn a_group_refers_only_to_keys_that_there_are() {
         create_group(&plane, group(name, &[&one])).await.unwrap();
     }
     loop {
-        let request = v1::ListKeyGroupsRequest { page_size: 2, page_token: token };
+        let request = v1::ListKeyGroupsRequest { page_size: 2, page_token: token, filter: None };
         let page = within(groups(&plane).await.list_key_groups(request)).await.unwrap().into_inner();
         listed.extend(page.key_groups.into_iter().map(|group| group.config.unwrap().name));
         token = page.next_page_token;

@@ -54,8 +54,12 @@ async fn delete(plane: &Plane, before: &CachePolicy) -> Result<(), Status> {
 
 /// Names of one page, and the token of the next.
 async fn list(plane: &Plane, size: i32, token: &str, wanted: PolicyType) -> (Vec<String>, String) {
-    let request =
-        v1::ListCachePoliciesRequest { page_size: size, page_token: token.into(), r#type: wanted.into() };
+    let request = v1::ListCachePoliciesRequest {
+        page_size: size,
+        page_token: token.into(),
+        r#type: wanted.into(),
+        filter: None,
+    };
     let page = within(client(plane).await.list_cache_policies(request)).await.unwrap().into_inner();
     let name = |policy: CachePolicy| policy.config.unwrap().name;
     (page.cache_policies.into_iter().map(name).collect(), page.next_page_token)

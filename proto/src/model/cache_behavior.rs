@@ -211,6 +211,9 @@ fn check_cache_policy(
                 "must be empty inline; create a cache policy to give it a name".into()
             });
         }
+        c.field("tags").ensure(inline.tags.is_empty(), || {
+            "must be empty inline; tag the distribution, or create a cache policy".into()
+        });
         return Some(Arc::new(cache_policy::check(inline, &mut c)));
     }
     c.field("cache_policy").ensure(wire.cache_policy.is_none(), || {

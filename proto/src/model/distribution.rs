@@ -11,6 +11,7 @@ use super::{
     origin::{self, Origin, OriginKind, Signing},
     origin_group::{self, OriginGroup},
     path_pattern::PathPattern,
+    tags,
     violation::{Checker, Violations},
 };
 use crate::{
@@ -86,6 +87,7 @@ fn check(
     c.field("comment").chars_max(&wire.comment, COMMENT_CHARS_MAX);
     c.field("comment").printable(&wire.comment);
 
+    tags::check(&wire.tags, &mut c.field("tags"));
     let aliases = check_aliases(&wire.aliases, &mut c.field("aliases"));
     let default_root_object =
         check_root_object(&wire.default_root_object, &mut c.field("default_root_object"));

@@ -152,6 +152,7 @@ fn origin_request_policies() -> Vec<Managed> {
                 headers: Some(OriginHeaderSelection { mode: mode.into(), names: owned(headers) }),
                 cookies: Some(cookies),
                 query_strings: Some(query),
+                tags: BTreeMap::new(),
             })),
         },
     };

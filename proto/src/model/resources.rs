@@ -9,6 +9,7 @@ use super::{
     origin_request_policy::{self, OriginRequestPolicy},
     public_key::{self, PublicKey},
     response_headers_policy::{self, ResponseHeadersPolicy},
+    tags,
     violation::{Checker, Violations},
 };
 use crate::{
@@ -92,6 +93,20 @@ pub fn name(config: &v1::ResourceConfig) -> &str {
     }
 }
 
+/// The operator's tags of a resource; none if it is of a kind that this program does not know.
+#[must_use]
+pub fn tags(config: &v1::ResourceConfig) -> &BTreeMap<String, String> {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    match &config.kind {
+        Some(Wire::CachePolicy(policy)) => &policy.tags,
+        Some(Wire::OriginRequestPolicy(policy)) => &policy.tags,
+        Some(Wire::ResponseHeadersPolicy(policy)) => &policy.tags,
+        Some(Wire::PublicKey(key)) => &key.tags,
+        Some(Wire::KeyGroup(group)) => &group.tags,
+        None => &NONE,
+    }
+}
+
 /// One checked resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
@@ -121,22 +136,27 @@ impl TryFrom<&v1::ResourceConfig> for Resource {
         let resource = match &wire.kind {
             Some(Wire::CachePolicy(policy)) => {
                 check_texts(&policy.name, &policy.comment, &mut c);
+                tags::check(&policy.tags, &mut c.field("tags"));
                 Some(Self::CachePolicy(Arc::new(cache_policy::check(policy, &mut c))))
             }
             Some(Wire::OriginRequestPolicy(policy)) => {
                 check_texts(&policy.name, &policy.comment, &mut c);
+                tags::check(&policy.tags, &mut c.field("tags"));
                 Some(Self::OriginRequestPolicy(Arc::new(origin_request_policy::check(policy, &mut c))))
             }
             Some(Wire::ResponseHeadersPolicy(policy)) => {
                 check_texts(&policy.name, &policy.comment, &mut c);
+                tags::check(&policy.tags, &mut c.field("tags"));
                 Some(Self::ResponseHeadersPolicy(Arc::new(response_headers_policy::check(policy, &mut c))))
             }
             Some(Wire::PublicKey(key)) => {
                 check_texts(&key.name, &key.comment, &mut c);
+                tags::check(&key.tags, &mut c.field("tags"));
                 public_key::check(key, &mut c).map(|key| Self::PublicKey(Arc::new(key)))
             }
             Some(Wire::KeyGroup(group)) => {
                 check_texts(&group.name, &group.comment, &mut c);
+                tags::check(&group.tags, &mut c.field("tags"));
                 Some(Self::KeyGroup(Arc::new(key_group::check(group, &mut c))))
             }
             None => {

@@ -47,7 +47,7 @@ pub(super) fn config(args: &Args, local: Option<&LocalS3>) -> Result<v1::Distrib
         } else {
             Vec::new()
         },
-        cache_policy: Some(policy),
+        cache_policy: Some(policy.into()),
         ..CacheBehaviorSpec::default()
     };
     let mut aliases = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];

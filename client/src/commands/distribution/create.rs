@@ -9,7 +9,7 @@ use headland::{
 };
 
 use super::{flags, show, wait};
-use crate::commands::{Session, lint, source};
+use crate::commands::{Session, lint, names, source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,10 +53,12 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Err
         }
     };
     set_caller_reference(&mut spec, args.caller_reference)?;
-    let created = session.client.create_distribution((&spec).into()).await.map_err(|e| match &file {
+    let located = |e: Error| match &file {
         Some(file) => e.map_violations(|v| file.locate(v)),
         None => e.map_violations(flags::in_flags),
-    })?;
+    };
+    let config = names::resolved(spec, &session.client).await.map_err(located)?;
+    let created = session.client.create_distribution(config).await.map_err(located)?;
     session.output.say(&format!("created {} at {}", created.id, created.domain_name));
     lint::warn(&created, session).await;
     match wait::after_change(&args.wait, &created, session).await {

@@ -4,10 +4,13 @@ use clap::ValueEnum;
 use headland::{
     error::{Error, ErrorKind, Violation},
     spec::{
-        CacheBehaviorSpec, DistributionSpec, GeoRestrictionMode, GeoRestrictionSpec, OriginKind, OriginSpec,
-        S3OriginSpec, Semantics, Signing, SpecDuration, ViewerProtocolPolicy, in_spec_words,
+        CacheBehaviorSpec, CachePolicyChoice, DistributionSpec, GeoRestrictionMode, GeoRestrictionSpec,
+        OriginKind, OriginSpec, S3OriginSpec, Semantics, Signing, SpecDuration, ViewerProtocolPolicy,
+        in_spec_words,
     },
 };
+
+use crate::commands::tags::Tag;
 
 /// All methods, as the one set that allows them names them.
 const ALL_METHODS: &[&str] = &["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
@@ -48,11 +51,11 @@ pub(crate) struct ConfigFlags {
     /// Object served for "/", such as index.html
     #[arg(long, value_name = "NAME")]
     default_root_object: Option<String>,
-    /// Id of the cache policy: how long objects are kept and what tells them apart. In place of the four flags below
-    #[arg(long, value_name = "ID", conflicts_with_all = ["default_ttl", "min_ttl", "max_ttl", "semantics"])]
+    /// Id or name of the cache policy: how long objects are kept and what tells them apart. In place of the four flags below
+    #[arg(long, value_name = "ID|NAME", conflicts_with_all = ["default_ttl", "min_ttl", "max_ttl", "semantics"])]
     cache_policy: Option<String>,
-    /// Id of the origin request policy: what reaches the origin beside what is in the cache key; '' for none
-    #[arg(long, value_name = "ID")]
+    /// Id or name of the origin request policy: what reaches the origin beside what is in the cache key; '' for none
+    #[arg(long, value_name = "ID|NAME")]
     origin_request_policy: Option<String>,
     /// Id of the response headers policy: what is removed from, and added to, every response; '' for none
     #[arg(long, value_name = "ID")]
@@ -81,6 +84,12 @@ pub(crate) struct ConfigFlags {
     /// Pass on all seven methods, not only GET and HEAD
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_all_methods: Option<bool>,
+    /// Tag to set; may be repeated. `update` leaves the others as they are
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    tags: Vec<Tag>,
+    /// Tag to remove; may be repeated
+    #[arg(long, value_name = "KEY")]
+    untag: Vec<String>,
     /// Serve it
     #[arg(long, conflicts_with = "disabled")]
     enabled: bool,
@@ -126,6 +135,8 @@ impl ConfigFlags {
             || !self.alias.is_empty()
             || self.geo_allow.is_some()
             || self.geo_block.is_some()
+            || !self.tags.is_empty()
+            || !self.untag.is_empty()
             || self.cache_policy.is_some()
             || self.origin_request_policy.is_some()
             || self.response_headers_policy.is_some()
@@ -155,6 +166,8 @@ impl ConfigFlags {
         if !self.alias.is_empty() {
             spec.aliases.clone_from(&self.alias);
         }
+        spec.tags.retain(|key, _| !self.untag.contains(key));
+        spec.tags.extend(self.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())));
         if let Some(comment) = &self.comment {
             spec.comment.clone_from(comment);
         }
@@ -269,11 +282,17 @@ impl ConfigFlags {
         }
         if let Some(id) = &self.cache_policy {
             let behavior = behavior.get_or_insert_default();
-            behavior.cache_policy_id.clone_from(id);
-            behavior.cache_policy = None;
+            (behavior.cache_policy_id, behavior.cache_policy) = match is_id(id) {
+                true => (id.clone(), None),
+                false => (String::new(), Some(CachePolicyChoice::Named(id.clone()))),
+            };
         }
         if let Some(id) = &self.origin_request_policy {
-            behavior.get_or_insert_default().origin_request_policy_id.clone_from(id);
+            let behavior = behavior.get_or_insert_default();
+            (behavior.origin_request_policy_id, behavior.origin_request_policy) = match is_id(id) {
+                true => (id.clone(), String::new()),
+                false => (String::new(), id.clone()),
+            };
         }
         if let Some(id) = &self.response_headers_policy {
             behavior.get_or_insert_default().response_headers_policy_id.clone_from(id);
@@ -287,7 +306,7 @@ impl ConfigFlags {
         }
         let policy = |behavior: &mut Option<CacheBehaviorSpec>,
                       change: &dyn Fn(&mut headland::spec::CachePolicySpec)| {
-            change(behavior.get_or_insert_default().cache_policy.get_or_insert_default());
+            change(behavior.get_or_insert_default().inline_cache_policy());
         };
         if let Some(semantics) = self.semantics {
             policy(behavior, &|p| {
@@ -309,6 +328,11 @@ impl ConfigFlags {
     }
 }
 
+/// Whether this is an id, empty or a UUID, and not a name.
+fn is_id(text: &str) -> bool {
+    text.is_empty() || text.parse::<uuid::Uuid>().is_ok()
+}
+
 /// The same violation, said of the flag that sets the field.
 pub(crate) fn in_flags(violation: Violation) -> Violation {
     const FLAGS: &[(&str, &str)] = &[
@@ -318,6 +342,7 @@ pub(crate) fn in_flags(violation: Violation) -> Violation {
         ("aliases", "--alias"),
         ("default_root_object", "--default-root-object"),
         ("debug_headers", "--debug-headers"),
+        ("tags", "--tag"),
         ("origins[0].s3.bucket", "--s3-bucket"),
         ("origins[0].s3.region", "--s3-region"),
         ("origins[0].s3.endpoint", "--s3-endpoint"),
@@ -334,6 +359,8 @@ pub(crate) fn in_flags(violation: Violation) -> Violation {
         ("default_cache_behavior.cache_policy.min_ttl", "--min-ttl"),
         ("default_cache_behavior.cache_policy.default_ttl", "--default-ttl"),
         ("default_cache_behavior.cache_policy.max_ttl", "--max-ttl"),
+        ("default_cache_behavior.cache_policy", "--cache-policy"),
+        ("default_cache_behavior.origin_request_policy", "--origin-request-policy"),
     ];
     let in_config = violation.field.strip_prefix("config.").unwrap_or(&violation.field);
     let flag = FLAGS.iter().find(|(field, _)| in_config.starts_with(field));

@@ -1,12 +1,16 @@
 //! `headland distribution get` and `list`, and how a distribution is printed.
 
 use headland::{
-    error::Error,
+    client::Client,
+    error::{Error, ErrorKind},
     spec::{DistributionDocument, OriginKind, OriginSpec, ProtocolPolicy},
-    v1,
+    v1::{self, distribution_status::State},
 };
 
-use crate::{commands::Session, output::Table};
+use crate::{
+    commands::{Session, tags},
+    output::Table,
+};
 
 const GET_EXAMPLES: &str = "\
 Examples:
@@ -26,20 +30,87 @@ pub(crate) struct GetArgs {
 const LIST_EXAMPLES: &str = "\
 Examples:
   headland distribution list
+  headland distribution list --tag team=web --uses Managed-CachingOptimized --enabled true
   headland distribution list -o json";
 
-/// List all distributions, in order of id
+/// List distributions, in order of id
 #[derive(Debug, clap::Args)]
 #[command(after_help = LIST_EXAMPLES)]
-pub(crate) struct ListArgs {}
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    tags: tags::Filter,
+    /// Only those that answer to this host name
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Only those with an origin on this host, or in this bucket
+    #[arg(long, value_name = "NAME")]
+    origin: Option<String>,
+    /// Only those that use this policy
+    #[arg(long, value_name = "ID|NAME")]
+    uses: Option<String>,
+    /// Only those that are enabled, or disabled
+    #[arg(long, value_name = "true|false")]
+    enabled: Option<bool>,
+    /// Only those that every live edge serves as they are now, or does not yet
+    #[arg(long, value_enum, value_name = "STATE")]
+    state: Option<StateFlag>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum StateFlag {
+    Deployed,
+    InProgress,
+}
+
+impl ListArgs {
+    async fn filter(&self, client: &Client) -> Result<v1::DistributionFilter, Error> {
+        Ok(v1::DistributionFilter {
+            tags: self.tags.wire(),
+            host: self.host.clone().unwrap_or_default(),
+            origin: self.origin.clone().unwrap_or_default(),
+            uses: match &self.uses {
+                Some(policy) => id_of(policy, client).await?,
+                None => String::new(),
+            },
+            enabled: self.enabled,
+            state: match self.state {
+                None => State::Unspecified,
+                Some(StateFlag::Deployed) => State::Deployed,
+                Some(StateFlag::InProgress) => State::InProgress,
+            }
+            .into(),
+        })
+    }
+}
+
+/// The id of the one policy that has this name or id.
+async fn id_of(policy: &str, client: &Client) -> Result<String, Error> {
+    let names = client.names().await?;
+    let ids = names.ids_of(policy);
+    match (ids.first(), ids.len()) {
+        (Some(id), 1) => Ok((*id).to_owned()),
+        (None, _) => {
+            Err(Error::new(ErrorKind::NotFound, format!("find a policy with the name or id {policy:?}"))
+                .with_hint(
+                    "headland cache-policy list and headland origin-request-policy list show what there is",
+                ))
+        }
+        _ => Err(Error::new(
+            ErrorKind::Usage,
+            format!("find the policy: several kinds have one named {policy:?}"),
+        )
+        .with_hint("name it by its id")),
+    }
+}
 
 pub(crate) async fn get(args: &GetArgs, session: &mut Session<'_>) -> Result<(), Error> {
     let distribution = session.client.get_distribution(&args.id).await?;
     print(&distribution, session)
 }
 
-pub(crate) async fn list(_: &ListArgs, session: &mut Session<'_>) -> Result<(), Error> {
-    let all = session.client.distributions().all().await?;
+pub(crate) async fn list(args: &ListArgs, session: &mut Session<'_>) -> Result<(), Error> {
+    let filter = args.filter(&session.client).await?;
+    let all = session.client.distributions_that(filter).all().await?;
     let documents = all.iter().map(DistributionDocument::try_from).collect::<Result<Vec<_>, _>>()?;
     session.output.data(session.settings.output.0, &documents, || {
         let mut table = Table::of_things(&[
@@ -89,6 +160,7 @@ fn table(d: &DistributionDocument) -> Table {
     table.row(&[&"aliases", &d.config.aliases.join(",")]);
     table.row(&[&"origins", &origins(&d.config.origins)]);
     table.row(&[&"comment", &d.config.comment]);
+    table.row(&[&"tags", &tags::text(&d.config.tags)]);
     table.row(&[&"caller_reference", &d.config.caller_reference]);
     for r in &d.status.refusals {
         table.row(&[&"refusal", &format!("edge {}: {}", r.edge_id, r.reason)]);

@@ -9,7 +9,7 @@ use headland::{
 };
 
 use super::{flags, show, wait};
-use crate::commands::{Session, lint, source};
+use crate::commands::{Session, lint, names, source};
 
 /// How often a change by flags is made again on what somebody else changed meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
@@ -71,7 +71,8 @@ async fn replace(args: &Args, file: &Source, session: &mut Session<'_>) -> Resul
         )
         .with_hint("name the distribution that the file is of, or remove the file's id"));
     }
-    let mut config = v1::DistributionConfig::from(file.spec());
+    let config = names::resolved(file.spec().clone(), &session.client).await;
+    let mut config = config.map_err(|e| e.map_violations(|v| file.locate(v)))?;
     let etag = args.etag.as_deref().or(file.etag());
     let etag = match etag {
         Some(etag) if !config.caller_reference.is_empty() => etag.to_owned(),
@@ -99,7 +100,9 @@ async fn change(args: &Args, session: &mut Session<'_>) -> Result<v1::Distributi
         let mut spec = DistributionSpec::try_from(&config).map_err(cannot_edit)?;
         args.fields.apply(&mut spec)?;
         let etag = args.etag.as_deref().unwrap_or(&current.etag);
-        let updated = session.client.update_distribution(&args.id, etag, (&spec).into()).await;
+        let config =
+            names::resolved(spec, &session.client).await.map_err(|e| e.map_violations(flags::in_flags))?;
+        let updated = session.client.update_distribution(&args.id, etag, config).await;
         match updated {
             Err(error)
                 if error.kind() == ErrorKind::StaleEtag && args.etag.is_none() && attempt < ATTEMPTS_MAX =>

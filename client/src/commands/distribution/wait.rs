@@ -29,7 +29,7 @@ pub(super) struct Args {
 
 /// `--wait`, for commands that change something.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct Flag {
+pub(in crate::commands) struct Flag {
     /// Wait until every live edge serves it [default time: 5m]
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = TIMEOUT_DEFAULT)]
     wait: Option<SpecDuration>,
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Er
 }
 
 /// Waits for what was just changed if the flag asks for it. Returns the distribution as it is then.
-pub(super) async fn after_change(
+pub(in crate::commands) async fn after_change(
     flag: &Flag,
     changed: &v1::Distribution,
     session: &mut Session<'_>,

@@ -1,12 +1,17 @@
 //! Nothing is lost between file and wire, nor between what is printed and what is read.
 
 use std::{
+    collections::BTreeMap,
     num::{NonZeroU16, NonZeroU32},
     time::Duration,
 };
 
 use headland_proto::v1;
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+};
 
 use crate::spec::*;
 
@@ -103,12 +108,16 @@ fn names() -> impl Strategy<Value = Option<NameSelection>> {
     option::of((mode, vec(text(), 0..3)).prop_map(|(mode, names)| NameSelection { mode, names }))
 }
 
+fn tags() -> impl Strategy<Value = BTreeMap<String, String>> {
+    btree_map(text(), text(), 0..3)
+}
+
 fn policy() -> impl Strategy<Value = CachePolicySpec> {
     let semantics = option::of(proptest::sample::select(vec![Semantics::Cloudfront, Semantics::Rfc9111]));
     let headers = option::of(vec(text(), 0..3).prop_map(|names| HeaderSelection { names }));
     let ttl = (duration(), duration(), duration());
-    (text(), text(), semantics, ttl, headers, (names(), names()), any::<[bool; 3]>()).prop_map(
-        |(name, comment, semantics, ttl, headers, (cookies, query_strings), codings)| CachePolicySpec {
+    (text(), text(), semantics, ttl, headers, (names(), names()), any::<[bool; 3]>(), tags()).prop_map(
+        |(name, comment, semantics, ttl, headers, (cookies, query_strings), codings, tags)| CachePolicySpec {
             name,
             comment,
             semantics,
@@ -121,6 +130,7 @@ fn policy() -> impl Strategy<Value = CachePolicySpec> {
             accept_encoding_gzip: codings[0],
             accept_encoding_brotli: codings[1],
             accept_encoding_zstd: codings[2],
+            tags,
         },
     )
 }
@@ -145,9 +155,11 @@ fn behavior() -> impl Strategy<Value = CacheBehaviorSpec> {
                 allowed_methods,
                 cached_methods,
                 cache_policy_id,
-                cache_policy,
+                cache_policy: cache_policy.map(Into::into),
                 origin_request_policy_id,
                 response_headers_policy_id,
+                origin_request_policy: String::new(),
+                response_headers_policy: String::new(),
                 compress,
                 trusted_key_group_ids,
                 grpc,
@@ -182,10 +194,10 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
         (mode, vec(text(), 0..3))
             .prop_map(|(mode, country_codes)| GeoRestrictionSpec { mode, country_codes }),
     );
-    let lists = (vec(error, 0..3), vec(group, 0..3), geo);
+    let lists = (vec(error, 0..3), vec(group, 0..3), geo, tags());
     let parts = (vec(origin(), 0..3), behaviors, any::<bool>(), lists).prop_map(
-        |(origins, (default, others), debug, (errors, groups, geo))| {
-            (origins, default, others, debug, errors, groups, geo)
+        |(origins, (default, others), debug, (errors, groups, geo, tags))| {
+            (origins, default, others, debug, errors, groups, (geo, tags))
         },
     );
     (text(), text(), any::<bool>(), vec(text(), 0..3), text(), parts).prop_map(
@@ -201,13 +213,15 @@ fn spec() -> impl Strategy<Value = DistributionSpec> {
             debug_headers: parts.3,
             custom_error_responses: parts.4,
             origin_groups: parts.5,
-            geo_restriction: parts.6,
+            geo_restriction: parts.6.0,
+            tags: parts.6.1,
         },
     )
 }
 
 fn document(config: DistributionSpec) -> DistributionDocument {
     DistributionDocument {
+        kind: Some(DocumentKind::Distribution),
         id: "EABCDEFGHIJKLM".into(),
         domain_name: "d111.cdn.localhost".into(),
         etag: "12".into(),
@@ -249,6 +263,7 @@ proptest! {
     #[test]
     fn no_text_ends_the_process(text in any::<String>()) {
         drop(<Source>::parse("x", &text));
+        documents(&text).iter().for_each(|document| drop(kind_of("x", document)));
     }
 
     #[test]

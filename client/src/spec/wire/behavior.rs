@@ -1,9 +1,12 @@
 //! Cache behaviors, to and from the wire.
 
-use headland_proto::v1::{self, cache_behavior};
+use headland_proto::{
+    model::Kind,
+    v1::{self, cache_behavior},
+};
 
 use super::{NotRepresentable, optional};
-use crate::spec::{CacheBehaviorSpec, ViewerProtocolPolicy};
+use crate::spec::{CacheBehaviorSpec, CachePolicyChoice, CachePolicySpec, ViewerProtocolPolicy};
 
 impl From<&CacheBehaviorSpec> for v1::CacheBehavior {
     fn from(spec: &CacheBehaviorSpec) -> Self {
@@ -20,11 +23,14 @@ impl From<&CacheBehaviorSpec> for v1::CacheBehavior {
             viewer_protocol_policy: viewer_protocol_policy.into(),
             allowed_methods: spec.allowed_methods.clone(),
             cached_methods: spec.cached_methods.clone(),
-            cache_policy: spec.cache_policy.as_ref().map(Into::into),
+            cache_policy: match &spec.cache_policy {
+                Some(CachePolicyChoice::Inline(policy)) => Some(policy.as_ref().into()),
+                Some(CachePolicyChoice::Named(_)) | None => None,
+            },
             compress: spec.compress,
-            cache_policy_id: spec.cache_policy_id.clone(),
-            origin_request_policy_id: spec.origin_request_policy_id.clone(),
-            response_headers_policy_id: spec.response_headers_policy_id.clone(),
+            cache_policy_id: id_or_name(spec, Kind::CachePolicy),
+            origin_request_policy_id: id_or_name(spec, Kind::OriginRequestPolicy),
+            response_headers_policy_id: id_or_name(spec, Kind::ResponseHeadersPolicy),
             trusted_key_group_ids: spec.trusted_key_group_ids.clone(),
             grpc: spec.grpc,
         }
@@ -51,13 +57,22 @@ impl TryFrom<&v1::CacheBehavior> for CacheBehaviorSpec {
             viewer_protocol_policy,
             allowed_methods: wire.allowed_methods.clone(),
             cached_methods: wire.cached_methods.clone(),
-            cache_policy: optional("cache_policy", wire.cache_policy.as_ref())?,
+            cache_policy: optional::<_, CachePolicySpec>("cache_policy", wire.cache_policy.as_ref())?
+                .map(Into::into),
             compress: wire.compress,
             cache_policy_id: wire.cache_policy_id.clone(),
             origin_request_policy_id: wire.origin_request_policy_id.clone(),
+            origin_request_policy: String::new(),
             response_headers_policy_id: wire.response_headers_policy_id.clone(),
+            response_headers_policy: String::new(),
             trusted_key_group_ids: wire.trusted_key_group_ids.clone(),
             grpc: wire.grpc,
         })
     }
+}
+
+/// What a behavior refers to. A name that nobody resolved is sent as it is: the control plane then says that there is no such id.
+fn id_or_name(spec: &CacheBehaviorSpec, kind: Kind) -> String {
+    let (id, name) = spec.reference(kind);
+    if id.is_empty() { name.to_owned() } else { id.to_owned() }
 }

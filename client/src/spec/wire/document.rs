@@ -4,8 +4,8 @@ use headland_proto::v1::{self, distribution_status::State, edge};
 
 use super::{NotRepresentable, optional};
 use crate::spec::{
-    CacheFigures, DistributionDocument, DistributionState, DistributionStatus, EdgeDocument, Liveness,
-    OriginProblem, Refusal, TrafficFigures,
+    CacheFigures, DistributionDocument, DistributionState, DistributionStatus, DocumentKind, EdgeDocument,
+    Liveness, OriginProblem, Refusal, TrafficFigures,
 };
 
 impl TryFrom<&v1::Distribution> for DistributionDocument {
@@ -13,6 +13,7 @@ impl TryFrom<&v1::Distribution> for DistributionDocument {
 
     fn try_from(wire: &v1::Distribution) -> Result<Self, NotRepresentable> {
         Ok(Self {
+            kind: Some(DocumentKind::Distribution),
             id: wire.id.clone(),
             domain_name: wire.domain_name.clone(),
             etag: wire.etag.clone(),

@@ -3,22 +3,22 @@
 use headland_proto::v1;
 
 use super::{NotRepresentable, document::time};
-use crate::spec::{KeyGroupSpec, PolicyDocument, PublicKeySpec};
+use crate::spec::{KeyGroupSpec, PolicyDocument, PublicKeySpec, Spec};
 
 /// One kind: what it has beside name and comment.
 macro_rules! spec {
     ($Wire:ident, $Config:ident, $Spec:ident, $field:ident) => {
         impl From<&$Spec> for v1::$Config {
             fn from(spec: &$Spec) -> Self {
-                let $Spec { name, comment, $field } = spec.clone();
-                Self { name, comment, $field }
+                let $Spec { name, comment, $field, tags } = spec.clone();
+                Self { name, comment, $field, tags }
             }
         }
 
         impl From<&v1::$Config> for $Spec {
             fn from(wire: &v1::$Config) -> Self {
-                let v1::$Config { name, comment, $field } = wire.clone();
-                Self { name, comment, $field }
+                let v1::$Config { name, comment, $field, tags } = wire.clone();
+                Self { name, comment, $field, tags }
             }
         }
 
@@ -27,6 +27,7 @@ macro_rules! spec {
 
             fn try_from(wire: &v1::$Wire) -> Result<Self, NotRepresentable> {
                 Ok(Self {
+                    kind: Some(<$Spec as Spec>::KIND),
                     id: wire.id.clone(),
                     etag: wire.etag.clone(),
                     revision: wire.revision,

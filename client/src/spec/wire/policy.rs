@@ -6,6 +6,7 @@ use super::{NotRepresentable, document::time, from_wire_duration, optional, to_w
 use crate::spec::{
     CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, OriginHeaderMode,
     OriginHeaderSelection, OriginRequestPolicySpec, PolicyDocument, ResponseHeadersPolicySpec, Semantics,
+    Spec,
 };
 
 impl From<&CachePolicySpec> for v1::CachePolicyConfig {
@@ -28,6 +29,7 @@ impl From<&CachePolicySpec> for v1::CachePolicyConfig {
             accept_encoding_gzip: spec.accept_encoding_gzip,
             accept_encoding_brotli: spec.accept_encoding_brotli,
             accept_encoding_zstd: spec.accept_encoding_zstd,
+            tags: spec.tags.clone(),
         }
     }
 }
@@ -55,6 +57,7 @@ impl TryFrom<&v1::CachePolicyConfig> for CachePolicySpec {
             accept_encoding_gzip: wire.accept_encoding_gzip,
             accept_encoding_brotli: wire.accept_encoding_brotli,
             accept_encoding_zstd: wire.accept_encoding_zstd,
+            tags: wire.tags.clone(),
         })
     }
 }
@@ -98,6 +101,7 @@ impl From<&OriginRequestPolicySpec> for v1::OriginRequestPolicyConfig {
             headers: spec.headers.as_ref().map(Into::into),
             cookies: spec.cookies.as_ref().map(Into::into),
             query_strings: spec.query_strings.as_ref().map(Into::into),
+            tags: spec.tags.clone(),
         }
     }
 }
@@ -112,6 +116,7 @@ impl TryFrom<&v1::OriginRequestPolicyConfig> for OriginRequestPolicySpec {
             headers: optional("headers", wire.headers.as_ref())?,
             cookies: optional("cookies", wire.cookies.as_ref())?,
             query_strings: optional("query_strings", wire.query_strings.as_ref())?,
+            tags: wire.tags.clone(),
         })
     }
 }
@@ -159,6 +164,7 @@ macro_rules! document {
 
             fn try_from(wire: &v1::$Wire) -> Result<Self, NotRepresentable> {
                 Ok(Self {
+                    kind: Some(<$Spec as Spec>::KIND),
                     id: wire.id.clone(),
                     etag: wire.etag.clone(),
                     revision: wire.revision,

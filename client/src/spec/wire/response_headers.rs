@@ -19,6 +19,7 @@ impl From<&ResponseHeadersPolicySpec> for v1::ResponseHeadersPolicyConfig {
             custom_headers: spec.custom_headers.iter().map(Into::into).collect(),
             removed_headers: spec.removed_headers.clone(),
             server_timing: spec.server_timing.as_ref().map(Into::into),
+            tags: spec.tags.clone(),
         }
     }
 }
@@ -35,6 +36,7 @@ impl TryFrom<&v1::ResponseHeadersPolicyConfig> for ResponseHeadersPolicySpec {
             custom_headers: wire.custom_headers.iter().map(Into::into).collect(),
             removed_headers: wire.removed_headers.clone(),
             server_timing: wire.server_timing.as_ref().map(Into::into),
+            tags: wire.tags.clone(),
         })
     }
 }

@@ -1,0 +1,100 @@
+//! What is wrong with a set, by the control plane's own rules, before anything is asked of it.
+
+use std::collections::BTreeSet;
+
+use headland::{
+    error::{Error, Violation},
+    model::{DistributionConfig, Resource, Resources, Violations, managed, resources},
+    spec::{DistributionSpec, DocumentKind, Names},
+    v1,
+};
+use uuid::Uuid;
+
+use crate::commands::things::{Everything, Read, Thing};
+
+/// Everything that is wrong with the files, by the rules of the control plane, each in its place.
+pub(crate) fn check(
+    documents: &[Read],
+    unreadable: Vec<Violation>,
+    everything: &Everything,
+) -> Vec<Violation> {
+    let all_readable = unreadable.is_empty();
+    let mut wrong = unreadable;
+    let (names, referred) = referred_to(documents, everything);
+    let mut seen: BTreeSet<(DocumentKind, &str)> = BTreeSet::new();
+    for read in documents {
+        let mut found = Violations::default();
+        let identity = (read.thing.kind(), read.thing.identity());
+        if !identity.1.is_empty() && !seen.insert(identity) {
+            let field = if identity.0 == DocumentKind::Distribution { "caller_reference" } else { "name" };
+            found.add(field, format!("{:?} is that of another {} in these files", identity.1, identity.0));
+        }
+        match &read.thing {
+            Thing::Distribution(spec) => {
+                check_distribution(spec, (&names, &referred), &mut found, |unresolved| {
+                    // What it refers to may stand in a file that could not be read.
+                    if all_readable {
+                        wrong.extend(unresolved.violations().iter().cloned().map(&read.locate));
+                    }
+                })
+            }
+            policy => {
+                let is_managed =
+                    |kind| managed::of_kind(kind).any(|m| resources::name(&m.config) == identity.1);
+                if policy.resource_kind().is_some_and(is_managed) {
+                    found.add("name", "is the name of a managed one; choose another");
+                }
+                let config = policy.resource_config().unwrap_or_default();
+                if let Err(violations) = Resource::try_from(&config) {
+                    add(&violations, &mut found);
+                }
+            }
+        }
+        wrong.extend(found.list().iter().map(|violation| {
+            (read.locate)(Violation {
+                field: format!("config.{}", violation.field),
+                description: violation.description.clone(),
+                place: None,
+            })
+        }));
+    }
+    wrong
+}
+
+fn check_distribution(
+    spec: &DistributionSpec,
+    (names, resources): (&Names, &Resources),
+    found: &mut Violations,
+    unresolved: impl FnOnce(Error),
+) {
+    match spec.clone().with_ids(names) {
+        Err(error) => unresolved(error),
+        Ok(spec) => {
+            let config = v1::DistributionConfig::from(&spec);
+            if let Err(violations) = DistributionConfig::check(&config, resources) {
+                add(&violations, found);
+            }
+        }
+    }
+}
+
+fn add(violations: &Violations, found: &mut Violations) {
+    for violation in violations.list() {
+        found.add(&violation.field, &violation.description);
+    }
+}
+
+/// What distributions may refer to once the files are applied. What is not there yet has an id for the while.
+fn referred_to(documents: &[Read], everything: &Everything) -> (Names, Resources) {
+    let (mut names, mut resources) = (everything.names.clone(), Resources::default());
+    let wanted = documents.iter().map(|read| &read.thing);
+    for thing in everything.existing.iter().map(|there| &there.thing).chain(wanted) {
+        let (Some(kind), Some(config)) = (thing.resource_kind(), thing.resource_config()) else { continue };
+        let id = names.id(kind, thing.identity()).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+        names.insert(kind, thing.identity(), &id);
+        if let (Ok(id), Ok(resource)) = (id.parse(), Resource::try_from(&config)) {
+            resources.insert(id, resource);
+        }
+    }
+    (names, resources)
+}
