@@ -221,6 +221,17 @@ fn limits() -> Vec<Limit> {
         of_config("KEY_NAMES_MAX", "default_cache_behavior.cache_policy.cookies.names", KEY_NAMES_MAX, |c, n| inline(c).cookies = whitelist(names(n))),
         of_config("KEY_NAMES_CHARS_MAX", "default_cache_behavior.cache_policy", KEY_NAMES_CHARS_MAX, |c, n| inline(c).cookies = whitelist(vec![text(n)])),
         of_seconds("TTL_MAX", "default_cache_behavior.cache_policy.max_ttl", TTL_MAX, |c, d| inline(c).max_ttl = d),
+        of_config("TRUSTED_KEY_GROUPS_MAX", "default_cache_behavior.trusted_key_group_ids", TRUSTED_KEY_GROUPS_MAX, |c, n| {
+            behavior(c).trusted_key_group_ids = names(n);
+        }),
+        of_config("COUNTRIES_MAX", "geo_restriction.country_codes", COUNTRIES_MAX, |c, n| {
+            let mode = v1::geo_restriction::Mode::Whitelist.into();
+            c.geo_restriction = Some(v1::GeoRestriction { mode, country_codes: names(n) });
+        }),
+        of_resource("KEY_GROUP_KEYS", "public_key_ids", KEY_GROUP_KEYS.1, |n| {
+            let public_key_ids = (0..n).map(|n| format!("00000000-0000-4000-8000-{n:012}")).collect();
+            Kind::KeyGroup(v1::KeyGroupConfig { name: "g".into(), public_key_ids, ..Default::default() })
+        }),
         of_resource("POLICY_NAME_CHARS_MAX", "name", POLICY_NAME_CHARS_MAX, |n| Kind::CachePolicy(v1::CachePolicyConfig { name: text(n), ..Default::default() })),
         of_resource("FORWARDED_NAMES_MAX", "cookies.names", FORWARDED_NAMES_MAX, |n| {
             origin_request(v1::OriginRequestPolicyConfig { cookies: whitelist(names(n)), ..Default::default() })
@@ -254,6 +265,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("SYNC_PART_BYTES_MAX", "control-plane/src/snapshot/parts.rs"),
     ("VIOLATIONS_MAX", "proto/src/model/violation.rs"),
     ("ERROR_CACHING_MIN_TTL_DEFAULT", "a default"),
+    ("PUBLIC_KEY_PEM_CHARS_MAX", "proto/src/model/public_key.rs: nothing else is as long"),
     ("PAGE_SIZE_MAX", "control-plane/src/page.rs: more is cut"),
     ("PAGE_SIZE_DEFAULT", "a default"),
     ("LOCATION_CHARS_MAX", "edge-agent/src/config/tests.rs"),
