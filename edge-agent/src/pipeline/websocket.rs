@@ -166,7 +166,8 @@ mod tests {
                 ("sec-websocket-version", "13"),
             ];
             for (name, value) in usual.iter().chain(change) {
-                let (name, value) = (HeaderName::from_static(name), value.parse().expect("value"));
+                let (name, value) =
+                    (HeaderName::from_static(name), HeaderValue::from_str(value).expect("value"));
                 match value.is_empty() {
                     true => _ = request.headers_mut().remove(name),
                     false => _ = request.headers_mut().append(name, value),
