@@ -56,6 +56,7 @@ fn every_problem_is_told_at_once() {
         cache_memory_bytes: some("lots"),
         cache_object_bytes_max: some("0"),
         cache_background_fill_percent: some("101"),
+        origin_client_certificates: some(""),
         workers: some("0"),
         drain_timeout: some("30"),
         limits_idle_timeout: some("2h"),
@@ -83,6 +84,7 @@ fn every_problem_is_told_at_once() {
             "location",
             "log.format",
             "log.level",
+            "origin.client_certificates",
             "viewer_url",
             "workers",
         ]

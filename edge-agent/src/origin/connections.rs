@@ -1,5 +1,7 @@
 //! Connections to origins: those of one worker that wait for their next request, and new ones.
 
+mod multiplexed;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -20,10 +22,10 @@ use hyper::{
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::{
     net::TcpStream,
-    sync::Mutex as AsyncMutex,
-    time::{Instant, Sleep, sleep, timeout},
+    time::{Instant, Sleep, sleep},
 };
 
+use self::multiplexed::Multiplexed;
 use super::{
     Fault,
     body::OutgoingBody,
@@ -40,8 +42,6 @@ use crate::error_chain::ErrorChain;
 const IDLE_MAX: usize = 64;
 /// Bytes of a response head, and the most that is read ahead of the viewer.
 const READ_BUFFER_BYTES: usize = 64 << 10;
-/// How long it is remembered that an origin does not offer HTTP/2.
-const OFFERS_NO_HTTP2: Duration = Duration::from_secs(60);
 /// How often the connections are looked through for those that have waited too long, while there are any.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -55,16 +55,6 @@ pub(super) struct Connections {
     idle: RefCell<HashMap<Rc<str>, Vec<Idle>, foldhash::fast::RandomState>>,
     multiplexed: RefCell<HashMap<Rc<str>, Multiplexed, foldhash::fast::RandomState>>,
     sweeping: Cell<bool>,
-}
-
-/// The HTTP/2 connections to one server.
-#[derive(Debug, Default)]
-struct Multiplexed {
-    connections: Vec<Rc<http2::Connection>>,
-    /// Held by the one who makes a connection, for which the others wait.
-    turn: Rc<AsyncMutex<()>>,
-    /// It has offered none, and is not asked again until then.
-    none_until: Option<Instant>,
 }
 
 /// What a connection is for.
@@ -205,75 +195,6 @@ impl Connections {
         InUse { connections, origin: name, keep: origin.keepalive_timeout, is_new, line: Some(line) }
     }
 
-    /// A place on an HTTP/2 connection, which is made if there is none; by one at a time, so that a crowd has one. If the origin does not
-    /// offer HTTP/2 and need not, the new connection itself, or `None` if that is known already.
-    async fn get_multiplexed(
-        self: &Rc<Self>,
-        name: &str,
-        server: &str,
-        origin: &Origin,
-        offer: Offer,
-    ) -> Result<Option<InUse>, Fault> {
-        let turn = match self.stream(name, origin, offer) {
-            Ok(known) => return Ok(known),
-            Err(turn) => turn,
-        };
-        let Ok(_turn) = timeout(origin.connection_timeout, turn.lock()).await else {
-            return Err(Fault::ConnectTimeout);
-        };
-        if let Ok(known) = self.stream(name, origin, offer) {
-            return Ok(known);
-        }
-        let dialled = self.dial(server, origin, offer).await?;
-        let is_tls = matches!(dialled, Dialled::Tls(_));
-        if is_tls && !dialled.chose_http2() {
-            if offer == Offer::Http2 {
-                return Err(Fault::Tls("the origin does not offer HTTP/2".to_owned()));
-            }
-            let until = Instant::now() + OFFERS_NO_HTTP2;
-            self.multiplexed.borrow_mut().entry(name.into()).or_default().none_until = Some(until);
-            self.see_to_sweeping();
-            let line = line_on(dialled, origin).await?;
-            return Ok(Some(self.in_use(name.into(), origin, line, true)));
-        }
-        let keep = origin.keepalive_timeout;
-        let connection = match dialled {
-            Dialled::Clear(stream) => http2::Connection::begin(TokioIo::new(stream), keep).await?,
-            Dialled::Tls(stream) => http2::Connection::begin(TokioIo::new(stream), keep).await?,
-        };
-        let stream = connection.stream(Instant::now()).ok_or_else(|| {
-            Fault::Connect("the origin ended the connection as soon as it was made".to_owned())
-        })?;
-        self.multiplexed.borrow_mut().entry(name.into()).or_default().connections.push(connection);
-        self.see_to_sweeping();
-        Ok(Some(self.in_use(name.into(), origin, stream_line(stream, origin), true)))
-    }
-
-    /// A place on a connection that is there; or `None` if it is known that there will be none. Otherwise, whose turn it is to make one.
-    fn stream(
-        self: &Rc<Self>,
-        name: &str,
-        origin: &Origin,
-        offer: Offer,
-    ) -> Result<Option<InUse>, Rc<AsyncMutex<()>>> {
-        let mut all = self.multiplexed.borrow_mut();
-        if !all.contains_key(name) {
-            all.insert(name.into(), Multiplexed::default());
-        }
-        let Some(multiplexed) = all.get_mut(name) else { return Ok(None) };
-        let now = Instant::now();
-        multiplexed.connections.retain(|connection| !connection.is_over(now));
-        if let Some(stream) = multiplexed.connections.iter().find_map(|connection| connection.stream(now)) {
-            let line = stream_line(stream, origin);
-            drop(all);
-            return Ok(Some(self.in_use(name.into(), origin, line, false)));
-        }
-        if offer == Offer::Either && multiplexed.none_until.is_some_and(|until| now < until) {
-            return Ok(None);
-        }
-        Err(Rc::clone(&multiplexed.turn))
-    }
-
     async fn dial(&self, server: &str, origin: &Origin, offer: Offer) -> Result<Dialled, Fault> {
         let new = || dial::connector(origin.connection_timeout);
         let tcp = self.connectors.borrow_mut().entry(origin.connection_timeout).or_insert_with(new).clone();
@@ -335,10 +256,6 @@ async fn line_on(dialled: Dialled, origin: &Origin) -> Result<Line, Fault> {
     Ok(Line { speaker, silence: Box::pin(sleep(origin.response_timeout)) })
 }
 
-fn stream_line(stream: http2::Stream, origin: &Origin) -> Line {
-    Line { speaker: Speaker::Stream(stream), silence: Box::pin(sleep(origin.response_timeout)) }
-}
-
 /// Lets hyper speak on a connection.
 async fn hyper_on(
     io: impl Read + Write + Unpin + Send + 'static,
@@ -366,12 +283,7 @@ async fn sweep(connections: Weak<Connections>) {
             !idle.is_empty()
         });
         let mut multiplexed = connections.multiplexed.borrow_mut();
-        multiplexed.retain(|_, server| {
-            server.connections.retain(|connection| !connection.is_over(now));
-            server.none_until = server.none_until.filter(|until| now < *until);
-            let waited_for = Rc::strong_count(&server.turn) > 1;
-            !server.connections.is_empty() || server.none_until.is_some() || waited_for
-        });
+        multiplexed.retain(|_, server| server.is_of_use(now));
         if all.is_empty() && multiplexed.is_empty() {
             connections.sweeping.set(false);
             return;

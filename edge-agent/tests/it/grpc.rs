@@ -79,8 +79,12 @@ async fn a_server_streams_as_long_as_it_likes() {
     let mut client = HealthClient::new(channel(&edge).await);
     reporter.set_service_status("a", ServingStatus::Serving).await;
     let mut stream = within("a stream", client.watch(about("a"))).await.expect("stream").into_inner();
-    for status in [ServingStatus::Serving, ServingStatus::NotServing, ServingStatus::Serving] {
-        reporter.set_service_status("a", status).await;
+    // What it is at the beginning is told unasked.
+    for change in [None, Some(ServingStatus::NotServing), Some(ServingStatus::Serving)] {
+        if let Some(status) = change {
+            reporter.set_service_status("a", status).await;
+        }
+        let status = change.unwrap_or(ServingStatus::Serving);
         let message = within("a message", stream.message()).await.expect("stream").expect("message");
         assert_eq!(message.status, status as i32);
     }

@@ -31,7 +31,7 @@ use crate::support::{
 
 /// Bytes of `/large`: more than may wait on a connection for one viewer.
 const LARGE_BYTES: usize = 8 << 20;
-/// Requests for `/together`, none of which is answered before all have come.
+/// Requests for `/together/`, none of which is answered before all have come.
 const TOGETHER: usize = 8;
 
 /// An origin that speaks HTTP/2, or else HTTP/1.1.
@@ -54,7 +54,7 @@ impl Answers {
         let body = match request.uri().path() {
             "/hang" => std::future::pending().await,
             "/large" => Bytes::from(vec![b'x'; LARGE_BYTES]),
-            "/together" => {
+            path if path.starts_with("/together/") => {
                 self.together.wait().await;
                 Bytes::from(version)
             }
@@ -137,6 +137,7 @@ fn over(protocols: &[&str], http2: Http2) -> (Edge, Origin) {
     let mut config = config(origin.address);
     let tls = v1::OriginTls { ca_certificates: authority.pem(), ..Default::default() };
     over_tls(&mut config, "localhost", origin.address, tls);
+    config.origins[0].response_timeout = seconds(30);
     (Edge::start(with(config, http2)), origin)
 }
 
@@ -180,8 +181,9 @@ fn http2_is_spoken_where_it_is_offered_and_wished() {
 fn requests_share_a_connection() {
     let (edge, origin) = over(&["h2", "http/1.1"], Http2::WhereOffered);
     let address = edge.address;
+    // Different ones, or they would have one answer.
     let viewers: Vec<_> = (0..TOGETHER)
-        .map(|_| thread::spawn(move || get(address, "/together", &[]).text().to_owned()))
+        .map(|i| thread::spawn(move || get(address, &format!("/together/{i}"), &[]).text().to_owned()))
         .collect();
     for viewer in viewers {
         assert_eq!(viewer.join().expect("viewer"), "2");

@@ -91,6 +91,17 @@ fn text(size: usize) -> String {
     "a".repeat(size)
 }
 
+/// Something that is a certificate as far as PEM goes.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+/// Has an HTTPS origin verified against these.
+fn authorities(config: &mut Config, pem: &str) {
+    if let Some(v1::origin::Kind::Custom(custom)) = &mut config.origins[0].kind {
+        custom.protocol_policy = v1::custom_origin::ProtocolPolicy::HttpsOnly.into();
+    }
+    config.origins[0].tls = Some(v1::OriginTls { ca_certificates: pem.into(), ..Default::default() });
+}
+
 /// So many names, each of them another.
 fn names(size: usize) -> Vec<String> {
     (0..size).map(|n| format!("n{n}")).collect()
@@ -209,6 +220,9 @@ fn limits() -> Vec<Limit> {
         }),
         of_seconds("CONNECTION_TIMEOUT", "origins[0].connection_timeout", CONNECTION_TIMEOUT.1, |c, d| c.origins[0].connection_timeout = d),
         of_seconds("RESPONSE_TIMEOUT", "origins[0].response_timeout", RESPONSE_TIMEOUT.1, |c, d| c.origins[0].response_timeout = d),
+        of_seconds("RESPONSE_COMPLETION_TIMEOUT", "origins[0].response_completion_timeout", RESPONSE_COMPLETION_TIMEOUT.1, |c, d| {
+            c.origins[0].response_completion_timeout = d;
+        }),
         of_seconds("KEEPALIVE_TIMEOUT", "origins[0].keepalive_timeout", KEEPALIVE_TIMEOUT.1, |c, d| c.origins[0].keepalive_timeout = d),
         of_config("BUCKET_CHARS", "origins[0].s3.bucket", BUCKET_CHARS.1, |c, n| bucket(c, text(n))),
         of_config("BEHAVIORS_MAX", "cache_behaviors", BEHAVIORS_MAX, |c, n| {
@@ -227,6 +241,16 @@ fn limits() -> Vec<Limit> {
         of_config("COUNTRIES_MAX", "geo_restriction.country_codes", COUNTRIES_MAX, |c, n| {
             let mode = v1::geo_restriction::Mode::Whitelist.into();
             c.geo_restriction = Some(v1::GeoRestriction { mode, country_codes: names(n) });
+        }),
+        of_config("TAGS_MAX", "tags", TAGS_MAX, |c, n| c.tags = names(n).into_iter().map(|name| (name, String::new())).collect()),
+        of_config("TAG_KEY_CHARS_MAX", "tags", TAG_KEY_CHARS_MAX, |c, n| c.tags = [(text(n), String::new())].into()),
+        of_config("TAG_VALUE_CHARS_MAX", "tags", TAG_VALUE_CHARS_MAX, |c, n| c.tags = [("k".to_owned(), text(n))].into()),
+        of_config("CA_CERTIFICATES_MAX", "origins[0].tls.ca_certificates", CA_CERTIFICATES_MAX, |c, n| authorities(c, &CERTIFICATE.repeat(n))),
+        of_config("CA_CERTIFICATES_BYTES_MAX", "origins[0].tls.ca_certificates", CA_CERTIFICATES_BYTES_MAX, |c, n| {
+            authorities(c, &format!("{CERTIFICATE}{}", text(n - CERTIFICATE.len())));
+        }),
+        of_config("CLIENT_CERTIFICATE_CHARS_MAX", "origins[0].tls.client_certificate", CLIENT_CERTIFICATE_CHARS_MAX, |c, n| {
+            c.origins[0].tls = Some(v1::OriginTls { client_certificate: text(n), ..Default::default() });
         }),
         of_resource("KEY_GROUP_KEYS", "public_key_ids", KEY_GROUP_KEYS.1, |n| {
             let public_key_ids = (0..n).map(|n| format!("00000000-0000-4000-8000-{n:012}")).collect();
@@ -265,6 +289,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("SYNC_PART_BYTES_MAX", "control-plane/src/snapshot/parts.rs"),
     ("VIOLATIONS_MAX", "proto/src/model/violation.rs"),
     ("ERROR_CACHING_MIN_TTL_DEFAULT", "a default"),
+    ("FILTER_TAGS_MAX", "proto/src/model/tags.rs: of a question, not of a config"),
     ("PUBLIC_KEY_PEM_CHARS_MAX", "proto/src/model/public_key.rs: nothing else is as long"),
     ("PAGE_SIZE_MAX", "control-plane/src/page.rs: more is cut"),
     ("PAGE_SIZE_DEFAULT", "a default"),
