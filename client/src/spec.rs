@@ -36,8 +36,8 @@ pub use self::{
     key::{KeyGroupSpec, PublicKeySpec},
     names::Names,
     origin::{
-        CustomHeaderSpec, CustomOriginSpec, Http2, InvalidOriginUrl, OriginKind, OriginShieldSpec,
-        OriginSpec, OriginTlsSpec, ProtocolPolicy, S3OriginSpec, Signing, TlsVersion,
+        CustomHeaderSpec, CustomOriginSpec, HealthCheckSpec, Http2, InvalidOriginUrl, OriginKind,
+        OriginShieldSpec, OriginSpec, OriginTlsSpec, ProtocolPolicy, S3OriginSpec, Signing, TlsVersion,
     },
     parse::{Source, Spec, in_spec_words},
     policy::{

@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     geo::Locations,
+    origin::breaker::Breakers,
     sync::{Serving, View},
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct Observed {
     pub(crate) serving: Serving,
     /// Where viewers are.
     pub(crate) locations: Arc<Locations>,
+    /// Which origins are down.
+    pub(crate) breakers: Arc<Breakers>,
     /// There was to be a disk cache, and it could not be opened.
     pub(crate) disk_is_missing: bool,
     pub(crate) draining: Arc<AtomicBool>,

@@ -36,7 +36,7 @@ use crate::{
     explain::EdgeExplainer,
     geo::{self, Locations},
     origin::{request::Identity, tls::OriginTlsConfigs},
-    origin_checks,
+    origin_checks, origin_health,
     origin_problems::OriginProblems,
     peers::Peers,
     pipeline::Shared,
@@ -266,6 +266,7 @@ impl Running {
         let observed = Observed {
             view: sync.view.clone(),
             locations: Arc::clone(&shared.locations),
+            breakers: Arc::clone(&shared.breakers),
             serving,
             disk_is_missing,
             draining: Arc::clone(&draining),
@@ -277,12 +278,19 @@ impl Running {
             (shared.credentials.clone(), Arc::clone(&shared.tls)),
             origin_problems,
         );
+        let health = origin_health::run(
+            sync.view.state.clone(),
+            Arc::clone(&shared.routing),
+            Arc::clone(&shared.tls),
+            Arc::clone(&shared.breakers),
+        );
         let disk = shared.cache.disk.clone();
         let tasks = vec![
             tokio::spawn(admin::start(listeners.admin, observed)?),
             tokio::spawn(geo::watch(Arc::clone(&shared.locations))),
             tokio::spawn(sweep(shared)),
             tokio::spawn(checks),
+            tokio::spawn(health),
         ];
         drop(entered);
         Ok(Self { viewer, admin, workers, sync, tasks, disk, draining })

@@ -26,3 +26,4 @@ mod admin;
 mod closed;
 mod durable;
 mod origin_checks;
+mod origin_health;

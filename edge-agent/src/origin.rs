@@ -12,6 +12,7 @@ mod connections;
 pub mod credentials;
 mod dial;
 mod handover;
+pub(crate) mod health;
 pub mod http;
 mod http2;
 mod plain;

@@ -90,6 +90,7 @@ impl Peer {
             completion_timeout: None,
             tls: None,
             http2: Http2::Off,
+            health_check: None,
             shield: None,
         };
         let hash = hash(wire.edge_id.as_bytes());

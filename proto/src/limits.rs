@@ -77,6 +77,10 @@ pub const CONNECTION_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Du
 pub const RESPONSE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
 /// Range of an origin's keep-alive timeout. CloudFront: 1 to 120 s.
 pub const KEEPALIVE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+/// Characters of the path of a health check.
+pub const HEALTH_CHECK_PATH_CHARS_MAX: usize = 255;
+/// Range of the interval of a health check.
+pub const HEALTH_CHECK_INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// Characters of a bucket name (Amazon S3: 3 to 63).
 pub const BUCKET_CHARS: (usize, usize) = (3, 63);
 

@@ -36,7 +36,7 @@ pub use explain::Question;
 pub use geo_restriction::{CountryCode, GeoRestriction};
 pub use host_name::{HostName, HostPattern};
 pub use key_group::{KeyGroup, TrustedKeys};
-pub use origin::{CustomOrigin, Http2, Origin, OriginKind, S3Origin, Scheme, Signing};
+pub use origin::{CustomOrigin, HealthCheck, Http2, Origin, OriginKind, S3Origin, Scheme, Signing};
 pub use origin_group::OriginGroup;
 pub use origin_request_policy::{OriginHeaders, OriginRequestPolicy};
 pub use origin_tls::OriginTls;

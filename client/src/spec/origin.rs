@@ -28,6 +28,8 @@ pub struct OriginSpec {
     pub response_completion_timeout: Option<SpecDuration>,
     /// How long an idle connection is kept, 1 s to 120 s. Default 5 s.
     pub keepalive_timeout: Option<SpecDuration>,
+    /// How each edge asks from time to time how it is. Default: what viewers ask for tells.
+    pub health_check: Option<HealthCheckSpec>,
     /// Whose edges alone ask it. Default: every edge does.
     pub origin_shield: Option<OriginShieldSpec>,
     /// How HTTPS connections are made. Default: what the edge's machine trusts, TLS 1.2 or 1.3, no client certificate.
@@ -36,6 +38,18 @@ pub struct OriginSpec {
     pub http2: Option<Http2>,
     /// What kind of server it is. The control plane requires one.
     pub kind: Option<OriginKind>,
+}
+
+/// A question that each edge asks an origin from time to time.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheckSpec {
+    /// Asked for below the origin's path. Default `/`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// From one question to the next, 1 s to 300 s. Default 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<SpecDuration>,
 }
 
 /// An upper tier of caches for one origin.
@@ -77,6 +91,8 @@ struct OriginFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keepalive_timeout: Option<SpecDuration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    health_check: Option<HealthCheckSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     origin_shield: Option<OriginShieldSpec>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls: Option<OriginTlsSpec>,
@@ -107,6 +123,7 @@ impl TryFrom<OriginFields> for OriginSpec {
             response_timeout: fields.response_timeout,
             response_completion_timeout: fields.response_completion_timeout,
             keepalive_timeout: fields.keepalive_timeout,
+            health_check: fields.health_check,
             origin_shield: fields.origin_shield,
             tls: fields.tls,
             http2: fields.http2,
@@ -131,6 +148,7 @@ impl From<OriginSpec> for OriginFields {
             response_timeout: spec.response_timeout,
             response_completion_timeout: spec.response_completion_timeout,
             keepalive_timeout: spec.keepalive_timeout,
+            health_check: spec.health_check,
             origin_shield: spec.origin_shield,
             tls: spec.tls,
             http2: spec.http2,

@@ -90,6 +90,8 @@ impl Figures {
         out.gauge("refusals", "Distributions not served in their newest revision", state.refused().len())?;
         let problems = self.0.serving.origin_problems.list().len();
         out.gauge("origin_problems", "Origins that cannot be used as configured", problems)?;
+        let unwell = self.0.breakers.unwell_count();
+        out.gauge("origins_unwell", "Origins that do not pass their health checks", unwell)?;
         let (owner, saver) = (&view.owner, &view.saver);
         out.counter("updates_applied", "Updates applied", owner.applied.load(Relaxed))?;
         out.counter("updates_ignored", "Updates that said nothing new", owner.ignored.load(Relaxed))?;

@@ -27,7 +27,28 @@ const ORIGINS_MAX: usize = 1024;
 
 /// The breakers of all origins, shared by all workers.
 #[derive(Debug, Default)]
-pub struct Breakers(Mutex<HashMap<String, Arc<Breaker>>>);
+pub struct Breakers {
+    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+    /// Origins that did not pass a health check, by how many.
+    unwell: Mutex<HashMap<String, usize>>,
+}
+
+/// Says that an origin does not pass a health check, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Unwell {
+    breakers: Arc<Breakers>,
+    origin: String,
+}
+
+impl Drop for Unwell {
+    fn drop(&mut self) {
+        let mut unwell = self.breakers.unwell.lock();
+        match unwell.get_mut(&self.origin) {
+            Some(checks) if *checks > 1 => *checks -= 1,
+            _ => _ = unwell.remove(&self.origin),
+        }
+    }
+}
 
 /// What one origin's last answers say about the next.
 #[derive(Debug, Default)]
@@ -62,16 +83,33 @@ impl State {
 }
 
 impl Breakers {
-    /// Whether an origin is known to be down. Changes nothing.
+    /// Whether an origin is known to be down from what it was asked for viewers. Changes nothing.
     #[must_use]
     pub fn is_bad(&self, origin: &str, now: Timestamp) -> bool {
-        self.0.lock().get(origin).is_some_and(|breaker| breaker.is_bad(now))
+        self.breakers.lock().get(origin).is_some_and(|breaker| breaker.is_bad(now))
+    }
+
+    /// The same, or because it does not pass a health check: whether another that can stand in for it had better be asked.
+    #[must_use]
+    pub fn is_bad_or_unwell(&self, origin: &str, now: Timestamp) -> bool {
+        self.unwell.lock().contains_key(origin) || self.is_bad(origin, now)
+    }
+
+    /// An origin does not pass a health check.
+    pub(crate) fn unwell(self: &Arc<Self>, origin: &str) -> Unwell {
+        *self.unwell.lock().entry(origin.to_owned()).or_default() += 1;
+        Unwell { breakers: Arc::clone(self), origin: origin.to_owned() }
+    }
+
+    /// How many origins do not pass a health check.
+    pub(crate) fn unwell_count(&self) -> usize {
+        self.unwell.lock().len()
     }
 
     /// The breaker of an origin.
     #[must_use]
     pub fn of(&self, origin: &str) -> Arc<Breaker> {
-        let mut all = self.0.lock();
+        let mut all = self.breakers.lock();
         if let Some(breaker) = all.get(origin) {
             return Arc::clone(breaker);
         }
@@ -278,10 +316,23 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_unwell_as_long_as_any_check_says_so() {
+        let breakers = Arc::new(Breakers::default());
+        let (one, two) = (breakers.unwell("a"), breakers.unwell("a"));
+        assert!(breakers.is_bad_or_unwell("a", at(0)) && !breakers.is_bad_or_unwell("b", at(0)));
+        drop(one);
+        assert!(breakers.is_bad_or_unwell("a", at(0)));
+        assert_eq!((breakers.unwell_count(), breakers.is_bad("a", at(0))), (1, false));
+        drop(two);
+        assert!(!breakers.is_bad_or_unwell("a", at(0)));
+        assert_eq!(breakers.unwell_count(), 0);
+    }
+
+    #[test]
     fn forgotten_origins_make_room() {
         let breakers = Breakers::default();
         (0..5000).for_each(|i| drop(breakers.of(&i.to_string())));
-        assert!(breakers.0.lock().len() <= ORIGINS_MAX);
+        assert!(breakers.breakers.lock().len() <= ORIGINS_MAX);
         assert!(Arc::ptr_eq(&breakers.of("a"), &breakers.of("a")));
     }
 }

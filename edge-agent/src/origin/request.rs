@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use crate::end_to_end::{self, X_FORWARDED_FOR};
 
 /// Name under which this program is known to origins.
-const USER_AGENT: HeaderValue = HeaderValue::from_static("Headland");
+pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static("Headland");
 /// Fields that may be added to those of the viewer's that are sent, Host included.
 const OWN_FIELDS: usize = 6;
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");

@@ -46,8 +46,8 @@ impl Worker {
         let now = self.clock.now();
         let all: Vec<&Arc<Origin>> = behavior.origins().collect();
         // One that is known to be down is passed over, unless all are.
-        let up = all.iter().copied().filter(|origin| !self.breakers.is_bad(&name_of(origin), now));
-        let up: Vec<&Arc<Origin>> = up.collect();
+        let is_up = |origin: &&Arc<Origin>| !self.breakers.is_bad_or_unwell(&name_of(origin), now);
+        let up: Vec<&Arc<Origin>> = all.iter().copied().filter(is_up).collect();
         let host = outgoing.host.clone();
         let mut last: Option<Fetched> = None;
         for origin in if up.is_empty() { all } else { up } {

@@ -12,6 +12,7 @@ mod blocks;
 mod herds;
 // Origins that are down, slow, lying or speaking garbage.
 mod origin_faults;
+mod origin_health;
 // Connections to origins, from the first request to the last.
 mod origin_connections;
 // Edges that ask other edges.

@@ -5,7 +5,8 @@ use std::{fs, net::SocketAddr, path::Path};
 use headland_proto::v1;
 
 use crate::support::{
-    edge::{Edge, Options, config},
+    edge::{self, Edge, Options, config},
+    origin::Origin,
     tls_origin::{self, Authority, Certified, Like, hexadecimal, log, over_tls},
     viewer::{Response, get},
 };
@@ -80,6 +81,24 @@ fn an_old_version_is_refused_where_that_is_wished() {
     let minimum_version = v1::origin_tls::Version::Version13.into();
     let tls = v1::OriginTls { minimum_version, ..trusting(&authority) };
     refused("localhost", old(), tls, "ProtocolVersion");
+}
+
+#[test]
+fn a_viewer_that_came_by_https_has_its_origin_asked_by_https() {
+    let authority = Authority::new("ours");
+    let shows = authority.issue("localhost", 2100);
+    let (by_https, by_http) = (tls_origin::start(&plain(&shows)), Origin::fixed("", "in clear"));
+    let mut config = config(by_http.address);
+    over_tls(&mut config, "localhost", by_https, trusting(&authority));
+    if let Some(v1::origin::Kind::Custom(custom)) = &mut config.origins[0].kind {
+        custom.protocol_policy = v1::custom_origin::ProtocolPolicy::MatchViewer.into();
+        custom.http_port = by_http.address.port().into();
+    }
+    let options = Options { reception: edge::trusting(&["127.0.0.0/8"]), ..Options::default() };
+    let edge = Edge::start_with(config, options);
+    assert_eq!(get(edge.address, "/a", &[]).text(), "in clear");
+    assert_eq!(get(edge.address, "/b", &["x-forwarded-proto: https"]).text(), "nobody");
+    assert_eq!(get(edge.address, "/c", &["x-forwarded-proto: http"]).text(), "in clear");
 }
 
 fn put(directory: &Path, shown: &Certified) {

@@ -51,18 +51,23 @@ fn start_with(data_dir: &Path, control_planes: &[String], else_set: Layer) -> Re
     agent::start(settings, listeners)
 }
 
-fn start(data_dir: &Path, control_planes: &[String]) -> Handle {
+pub(crate) fn start(data_dir: &Path, control_planes: &[String]) -> Handle {
     try_start(data_dir, control_planes).unwrap()
 }
 
-async fn stop(agent: Handle) {
+pub(crate) async fn stop(agent: Handle) {
     within("the agent to stop", agent.shutdown(Duration::ZERO)).await;
 }
 
 /// Status line and body of a request to the admin port.
 async fn get(address: SocketAddr, path: &str) -> (String, String) {
+    get_from(address, "admin", path).await
+}
+
+/// The same, of any host.
+pub(crate) async fn get_from(address: SocketAddr, host: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
     within("an answer", stream.read_to_string(&mut response)).await.unwrap();
@@ -71,7 +76,7 @@ async fn get(address: SocketAddr, path: &str) -> (String, String) {
 }
 
 /// A figure of `/metrics`, by the beginning of its line.
-async fn figure(agent: &Handle, name: &str) -> f64 {
+pub(crate) async fn figure(agent: &Handle, name: &str) -> f64 {
     let (_, body) = get(agent.admin_address(), "/metrics").await;
     let line = body.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {body}"));
     line.rsplit_once(' ').unwrap().1.parse().unwrap()

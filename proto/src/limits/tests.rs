@@ -223,6 +223,12 @@ fn limits() -> Vec<Limit> {
         of_seconds("RESPONSE_COMPLETION_TIMEOUT", "origins[0].response_completion_timeout", RESPONSE_COMPLETION_TIMEOUT.1, |c, d| {
             c.origins[0].response_completion_timeout = d;
         }),
+        of_config("HEALTH_CHECK_PATH_CHARS_MAX", "origins[0].health_check.path", HEALTH_CHECK_PATH_CHARS_MAX, |c, n| {
+            c.origins[0].health_check = Some(v1::HealthCheck { path: format!("/{}", text(n - 1)), interval: None });
+        }),
+        of_seconds("HEALTH_CHECK_INTERVAL", "origins[0].health_check.interval", HEALTH_CHECK_INTERVAL.1, |c, interval| {
+            c.origins[0].health_check = Some(v1::HealthCheck { path: String::new(), interval });
+        }),
         of_seconds("KEEPALIVE_TIMEOUT", "origins[0].keepalive_timeout", KEEPALIVE_TIMEOUT.1, |c, d| c.origins[0].keepalive_timeout = d),
         of_config("BUCKET_CHARS", "origins[0].s3.bucket", BUCKET_CHARS.1, |c, n| bucket(c, text(n))),
         of_config("BEHAVIORS_MAX", "cache_behaviors", BEHAVIORS_MAX, |c, n| {

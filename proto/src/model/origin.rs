@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue, Uri, uri::Authority};
+use http::{
+    HeaderName, HeaderValue, Uri,
+    uri::{Authority, PathAndQuery},
+};
 
 use super::{
     host_name::HostName,
@@ -12,9 +15,9 @@ use super::{
 use crate::{
     limits::{
         BUCKET_CHARS, CONNECTION_ATTEMPTS_MAX, CONNECTION_TIMEOUT, CUSTOM_HEADER_NAME_CHARS_MAX,
-        CUSTOM_HEADER_VALUE_CHARS_MAX, CUSTOM_HEADERS_CHARS_MAX, CUSTOM_HEADERS_MAX, KEEPALIVE_TIMEOUT,
-        LOCATION_CHARS_MAX, ORIGIN_ID_CHARS_MAX, ORIGIN_PATH_CHARS_MAX, RESPONSE_COMPLETION_TIMEOUT,
-        RESPONSE_TIMEOUT,
+        CUSTOM_HEADER_VALUE_CHARS_MAX, CUSTOM_HEADERS_CHARS_MAX, CUSTOM_HEADERS_MAX, HEALTH_CHECK_INTERVAL,
+        HEALTH_CHECK_PATH_CHARS_MAX, KEEPALIVE_TIMEOUT, LOCATION_CHARS_MAX, ORIGIN_ID_CHARS_MAX,
+        ORIGIN_PATH_CHARS_MAX, RESPONSE_COMPLETION_TIMEOUT, RESPONSE_TIMEOUT,
     },
     v1,
 };
@@ -44,6 +47,8 @@ pub struct Origin {
     pub http2: Http2,
     /// What kind of server it is.
     pub kind: OriginKind,
+    /// What it is asked from time to time, to see how it is.
+    pub health_check: Option<HealthCheck>,
     /// The location whose edges alone ask it, as long as one of them can be reached.
     pub shield: Option<String>,
 }
@@ -55,6 +60,15 @@ pub enum OriginKind {
     S3(S3Origin),
     /// An HTTP server.
     Custom(CustomOrigin),
+}
+
+/// A question that an origin is asked from time to time, to see how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HealthCheck {
+    /// Path and query, the origin's own path included.
+    pub path: PathAndQuery,
+    /// From one question to the next, more or less.
+    pub interval: Duration,
 }
 
 /// How a connection to an origin is made.
@@ -209,6 +223,14 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         c.printable(location);
         location.clone()
     });
+    let health_check = wire
+        .health_check
+        .as_ref()
+        .and_then(|check| check_health(check, &wire.origin_path, &mut c.field("health_check")));
+    c.field("health_check")
+        .ensure(wire.health_check.is_none() || !matches!(wire.kind, Some(v1::origin::Kind::S3(_))), || {
+            "is for custom origins: a bucket is checked when it arrives".into()
+        });
     let completion_timeout =
         check_completion(wire, response_timeout, &mut c.field("response_completion_timeout"));
     let tls = wire.tls.as_ref().map(|tls| Arc::new(origin_tls::check(tls, &mut c.field("tls"))));
@@ -243,6 +265,7 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         tls,
         http2,
         kind: kind?,
+        health_check,
         shield,
     };
     c.field("tls").ensure(origin.tls.is_none() || origin.uses_tls(), || {
@@ -256,6 +279,19 @@ pub(super) fn check(wire: &v1::Origin, c: &mut Checker<'_>) -> Option<Origin> {
         "can only be offered over HTTPS; use HTTPS, or ALWAYS".into()
     });
     Some(origin)
+}
+
+fn check_health(wire: &v1::HealthCheck, origin_path: &str, c: &mut Checker<'_>) -> Option<HealthCheck> {
+    let interval =
+        c.field("interval").duration(wire.interval.as_ref(), HEALTH_CHECK_INTERVAL, Duration::from_secs(10));
+    let path = if wire.path.is_empty() { "/" } else { &wire.path };
+    let mut c = c.field("path");
+    c.chars_max(path, HEALTH_CHECK_PATH_CHARS_MAX);
+    let parsed = PathAndQuery::try_from(format!("{origin_path}{path}")).ok();
+    c.ensure(path.starts_with('/') && parsed.is_some() && !path.contains('#'), || {
+        format!("{path:?} is not a path; write /healthz")
+    });
+    Some(HealthCheck { path: parsed?, interval })
 }
 
 fn check_completion(wire: &v1::Origin, response_timeout: Duration, c: &mut Checker<'_>) -> Option<Duration> {

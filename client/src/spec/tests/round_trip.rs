@@ -76,7 +76,9 @@ fn origin() -> impl Strategy<Value = OriginSpec> {
     );
     let http2 = option::of(proptest::sample::select(vec![Http2::Off, Http2::WhereOffered, Http2::Always]));
     let shield = option::of(text().prop_map(|location| OriginShieldSpec { location }));
-    let how = (kind(), option::of(tls), http2, shield);
+    let health_check =
+        option::of((text(), duration()).prop_map(|(path, interval)| HealthCheckSpec { path, interval }));
+    let how = (kind(), option::of(tls), http2, shield, health_check);
     (text(), text(), vec(header, 0..3), attempts, timeouts, how).prop_map(
         |(
             id,
@@ -84,7 +86,7 @@ fn origin() -> impl Strategy<Value = OriginSpec> {
             custom_headers,
             connection_attempts,
             timeouts,
-            (kind, tls, http2, origin_shield),
+            (kind, tls, http2, origin_shield, health_check),
         )| OriginSpec {
             id,
             origin_path,
@@ -94,6 +96,7 @@ fn origin() -> impl Strategy<Value = OriginSpec> {
             response_timeout: timeouts.1,
             response_completion_timeout: timeouts.3,
             keepalive_timeout: timeouts.2,
+            health_check,
             origin_shield,
             tls,
             http2,

@@ -6,8 +6,8 @@ use headland_proto::v1::{self, custom_origin, origin, origin_tls, s3_origin};
 
 use super::{NotRepresentable, from_wire_duration, optional, to_wire_duration};
 use crate::spec::{
-    CustomHeaderSpec, CustomOriginSpec, Http2, OriginKind, OriginShieldSpec, OriginSpec, OriginTlsSpec,
-    ProtocolPolicy, S3OriginSpec, Signing, TlsVersion,
+    CustomHeaderSpec, CustomOriginSpec, HealthCheckSpec, Http2, OriginKind, OriginShieldSpec, OriginSpec,
+    OriginTlsSpec, ProtocolPolicy, S3OriginSpec, Signing, TlsVersion,
 };
 
 impl From<&OriginSpec> for v1::Origin {
@@ -25,6 +25,10 @@ impl From<&OriginSpec> for v1::Origin {
             response_timeout: to_wire_duration(spec.response_timeout),
             response_completion_timeout: to_wire_duration(spec.response_completion_timeout),
             keepalive_timeout: to_wire_duration(spec.keepalive_timeout),
+            health_check: spec.health_check.as_ref().map(|check| v1::HealthCheck {
+                path: check.path.clone(),
+                interval: to_wire_duration(check.interval),
+            }),
             origin_shield: spec
                 .origin_shield
                 .as_ref()
@@ -79,6 +83,7 @@ impl TryFrom<&v1::Origin> for OriginSpec {
                 wire.response_completion_timeout.as_ref(),
             )?,
             keepalive_timeout: from_wire_duration("keepalive_timeout", wire.keepalive_timeout.as_ref())?,
+            health_check: optional("health_check", wire.health_check.as_ref())?,
             origin_shield: wire
                 .origin_shield
                 .as_ref()
@@ -87,6 +92,15 @@ impl TryFrom<&v1::Origin> for OriginSpec {
             http2,
             kind,
         })
+    }
+}
+
+impl TryFrom<&v1::HealthCheck> for HealthCheckSpec {
+    type Error = NotRepresentable;
+
+    fn try_from(wire: &v1::HealthCheck) -> Result<Self, NotRepresentable> {
+        let interval = from_wire_duration("interval", wire.interval.as_ref())?;
+        Ok(Self { path: wire.path.clone(), interval })
     }
 }
 

@@ -336,6 +336,31 @@ fn s3_origins_are_checked() {
 }
 
 #[test]
+fn health_checks_are_checked() {
+    let check = |path: &str, interval| Some(v1::HealthCheck { path: path.into(), interval });
+    check_refused(
+        |w| w.origins[0].health_check = check("healthz", seconds(0)),
+        &["origins[0].health_check.interval", "origins[0].health_check.path"],
+    );
+    check_refused(|w| w.origins[0].health_check = check("/a b", None), &["origins[0].health_check.path"]);
+    check_refused(|w| w.origins[0].health_check = check("/a#b", None), &["origins[0].health_check.path"]);
+    let bucket = v1::S3Origin { bucket: "photos".into(), ..Default::default() };
+    check_refused(
+        |w| {
+            w.origins[0].kind = Some(v1::origin::Kind::S3(bucket));
+            w.origins[0].health_check = check("", None);
+        },
+        &["origins[0].health_check"],
+    );
+    let mut wire = minimal();
+    wire.origins[0].origin_path = "/site".into();
+    wire.origins[0].health_check = check("", None);
+    let config = DistributionConfig::check(&wire, &Resources::default()).expect("config");
+    let told = config.origins[0].health_check.as_ref().expect("a check");
+    assert_eq!((told.path.as_str(), told.interval), ("/site/", Duration::from_secs(10)));
+}
+
+#[test]
 fn custom_headers_cannot_replace_what_the_edge_sets() {
     let header = |name: &str, value: &str| v1::CustomHeader { name: name.into(), value: value.into() };
     check_refused(
