@@ -43,7 +43,7 @@ impl Set {
     }
 
     async fn list(&self, noun: &str) -> Vec<Value> {
-        let custom = if noun == "distribution" { "" } else { "--type custom" };
+        let custom = if noun.ends_with("-policy") { "--type custom" } else { "" };
         let listed = self.bench.headland(&format!("{noun} list {custom} -o json")).await.ok().json();
         listed.as_array().expect("a list").clone()
     }
@@ -276,7 +276,7 @@ async fn signed_site() -> String {
     let pem = std::fs::read_to_string(&key.public).expect("a key");
     let pem: String = pem.lines().map(|line| format!("    {line}\n")).collect();
     format!(
-        "kind: distribution\nconfig:\n  caller_reference: site\n  geo_restriction: {{mode: blacklist, country_codes: [XX]}}\n  origins: \
+        "kind: distribution\nconfig:\n  caller_reference: site\n  geo_restriction: {{mode: blacklist, country_codes: [AQ]}}\n  origins: \
          [{{id: o, custom: {{domain_name: o.example.com}}, origin_shield: {{location: fra1}}}}]\n  default_cache_behavior:\n    \
          target_origin_id: o\n    viewer_protocol_policy: redirect-to-https\n    response_headers_policy: headers\n    \
          trusted_key_group_ids: [members]\n---\nkind: key-group\nconfig: {{name: members, public_key_ids: [key]}}\n---\nkind: \
