@@ -174,7 +174,7 @@ pub(super) fn behavior(value: &Value, context: &mut Context, place: &mut Place<'
     draft
 }
 
-/// Trusts the key groups that are in the files. What is signed for another would be refused, and without any nobody would be.
+/// Trusts the key groups that are in the files. Where one is not, nothing is served until the operator says so.
 fn key_groups(draft: &mut Draft, context: &Context, place: &mut Place<'_>) {
     for id in std::mem::take(&mut draft.key_group_ids) {
         match context.names.name(Kind::KeyGroup, &id) {

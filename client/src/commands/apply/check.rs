@@ -96,7 +96,7 @@ fn check_key_group(
         Ok(group) => {
             let wire = v1::KeyGroupConfig::from(&group);
             for (i, description) in unknown_keys(&wire, resources) {
-                found.add(&format!("public_key_ids[{i}]"), description);
+                found.add(format!("public_key_ids[{i}]"), description);
             }
             let config = v1::ResourceConfig { kind: Some(v1::resource_config::Kind::KeyGroup(wire)) };
             if let Err(violations) = Resource::try_from(&config) {

@@ -76,7 +76,6 @@ impl Network {
     }
 
     /// By https, unless a header says otherwise.
-
     async fn ask(&self, method: Method, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = viewer::request(method, host, path, "");
         request.headers_mut().insert("x-forwarded-proto", header::HeaderValue::from_static("https"));
