@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{
     Context,
-    fields::{Table, items, object, put_boolean, put_text, text, texts, texts_beside, unsupported},
+    edge_headers::{HTTPS, PLACES},
+    fields::{Table, boolean, items, object, put_boolean, put_text, text, texts, texts_beside, unsupported},
     legacy::{self, Forwarded},
     report::Place,
 };
@@ -17,13 +18,15 @@ pub(super) struct Draft {
     pub(super) spec: CacheBehaviorSpec,
     cache_policy_id: Option<String>,
     origin_request_policy_id: Option<String>,
+    response_headers_policy_id: Option<String>,
+    /// CloudFront's ids of key groups.
+    key_group_ids: Vec<String>,
     pub(super) legacy: Option<Forwarded>,
     /// Something that keeps people out is not done here.
     pub(super) is_unguarded: bool,
 }
 
-const NOBODY_CHECKS: &str =
-    "not supported yet: nobody would check who asks, so the distribution is disabled until you enable it";
+const NOBODY_CHECKS: &str = "accounts do not sign, key groups do: nobody would check who asks, so the distribution is disabled until you enable it";
 
 const BEHAVIOR: &Table<Draft> = &[
     ("PathPattern", |draft, value, place| put_text(&mut draft.spec.path_pattern, value, place)),
@@ -32,7 +35,7 @@ const BEHAVIOR: &Table<Draft> = &[
     ("AllowedMethods", |draft, value, place| {
         draft.spec.allowed_methods = texts_beside(&["CachedMethods"], value, place);
         if let Some(cached) = value.get("CachedMethods") {
-            cached_methods(cached, &mut place.field("CachedMethods"));
+            draft.spec.cached_methods = cached_methods(cached, &mut place.field("CachedMethods"));
         }
         place.exact();
     }),
@@ -41,7 +44,9 @@ const BEHAVIOR: &Table<Draft> = &[
     ("OriginRequestPolicyId", |draft, value, place| {
         draft.origin_request_policy_id = text(value, place).map(str::to_owned);
     }),
-    ("ResponseHeadersPolicyId", response_headers_policy),
+    ("ResponseHeadersPolicyId", |draft, value, place| {
+        draft.response_headers_policy_id = text(value, place).map(str::to_owned);
+    }),
     ("TrustedKeyGroups", trusted_key_groups),
     ("TrustedSigners", |draft, value, place| {
         draft.is_unguarded |= unsupported(value, &[], NOBODY_CHECKS, place);
@@ -61,9 +66,7 @@ const BEHAVIOR: &Table<Draft> = &[
     ("RealtimeLogConfigArn", |_, value, place| {
         unsupported(value, &[], "nothing is logged in real time", place);
     }),
-    ("GrpcConfig", |_, value, place| {
-        unsupported(value, &[], "gRPC is not passed on", place);
-    }),
+    ("GrpcConfig", |draft, value, place| object(GRPC, &mut draft.spec, value, place)),
     ("ForwardedValues", |draft, value, place| legacy::forwarded_values(forwarded(draft), value, place)),
     ("MinTTL", |draft, value, place| legacy::ttl(&mut forwarded(draft).min_ttl, value, place)),
     ("DefaultTTL", |draft, value, place| legacy::ttl(&mut forwarded(draft).default_ttl, value, place)),
@@ -74,68 +77,72 @@ fn forwarded(draft: &mut Draft) -> &mut Forwarded {
     draft.legacy.get_or_insert_default()
 }
 
-/// Not there yet: edges serve cleartext HTTP.
+const GRPC: &Table<CacheBehaviorSpec> = &[("Enabled", |behavior, value, place| {
+    if boolean(value, place) == Some(true) {
+        behavior.grpc = true;
+        place.exact();
+    }
+})];
+
 fn viewer_protocol_policy(draft: &mut Draft, value: &Value, place: &mut Place<'_>) {
-    match text(value, place) {
-        Some("allow-all") => {
-            draft.spec.viewer_protocol_policy = Some(ViewerProtocolPolicy::AllowAll);
-            place.exact();
+    let policy = match text(value, place) {
+        Some("allow-all") => ViewerProtocolPolicy::AllowAll,
+        Some("https-only") => ViewerProtocolPolicy::HttpsOnly,
+        Some("redirect-to-https") => ViewerProtocolPolicy::RedirectToHttps,
+        Some(other) => {
+            return place.problem(format!("{other:?} is not allow-all, redirect-to-https or https-only"));
         }
-        Some("redirect-to-https" | "https-only") => {
-            place.unsupported("not supported yet; edges serve HTTP, and viewers are answered by it");
-        }
-        Some(other) => place.problem(format!("{other:?} is not allow-all, redirect-to-https or https-only")),
-        None => {}
+        None => return,
+    };
+    draft.spec.viewer_protocol_policy = Some(policy);
+    match policy {
+        ViewerProtocolPolicy::AllowAll => place.exact(),
+        ViewerProtocolPolicy::HttpsOnly | ViewerProtocolPolicy::RedirectToHttps => place.differs(HTTPS),
     }
 }
 
-/// Not there yet.
-fn response_headers_policy(_: &mut Draft, value: &Value, place: &mut Place<'_>) {
-    unsupported(value, &[], "not supported yet; responses keep the origin's headers", place);
-}
-
-/// Not there yet.
 fn trusted_key_groups(draft: &mut Draft, value: &Value, place: &mut Place<'_>) {
-    draft.is_unguarded |= unsupported(value, &[], NOBODY_CHECKS, place);
-}
-
-fn cached_methods(value: &Value, place: &mut Place<'_>) {
-    if texts(value, place).iter().any(|method| method == "OPTIONS") {
-        place.unsupported("OPTIONS is asked of the origin every time");
+    draft.key_group_ids = texts_beside(&["Enabled"], value, place);
+    let enabled = value.get("Enabled").filter(|enabled| !enabled.is_null());
+    let is_on = enabled.and_then(|enabled| boolean(enabled, &mut place.field("Enabled")));
+    if is_on == Some(true) && draft.key_group_ids.is_empty() {
+        place.problem("is on and names no key group");
     }
 }
 
-/// Policies of Amazon's that are not offered here, and what comes next to each.
-const MANAGED_ELSEWHERE: [(Kind, &str, &str, &str); 2] = [
+/// OPTIONS beside what is kept anyway, or nothing.
+fn cached_methods(value: &Value, place: &mut Place<'_>) -> Vec<String> {
+    let methods = texts(value, place);
+    if !methods.iter().any(|method| method == "OPTIONS") {
+        return Vec::new();
+    }
+    place.exact();
+    methods
+}
+
+/// Managed policies in which edges' words differ from CloudFront's, and in what way.
+const NEARLY: [(&str, &str); 2] = [
+    ("2e54312d-136d-493c-8eb9-b001f22f67d2", PLACES),
     (
-        Kind::CachePolicy,
-        "2e54312d-136d-493c-8eb9-b001f22f67d2",
-        "Managed-CachingDisabled",
-        "Managed-Amplify is not offered; nothing is kept",
-    ),
-    (
-        Kind::OriginRequestPolicy,
         "33f36d7e-f396-46d9-90e0-52428a34d9dc",
-        "Managed-AllViewer",
-        "the headers that CloudFront adds are missing; the viewer's are all forwarded",
+        "without CloudFront-Viewer-TLS and the fingerprints of it: edges end no TLS; where viewers are is read from a database of \
+         addresses that each edge is given (docs/viewers.md)",
     ),
 ];
 
 /// The name of the policy that CloudFront refers to by an id.
 fn policy(kind: Kind, id: &str, context: &Context, place: &mut Place<'_>) -> Option<String> {
-    if let Some((.., name, note)) = MANAGED_ELSEWHERE.iter().find(|(k, known, ..)| *k == kind && *known == id)
-    {
-        place.unsupported(note);
-        return Some((*name).to_owned());
-    }
     let name = context.names.name(kind, id);
     match name {
-        Some(_) => place.exact(),
+        Some(_) => match NEARLY.iter().find(|(known, _)| *known == id) {
+            Some((_, note)) => place.differs(note),
+            None => place.exact(),
+        },
         None => {
             let get = kind.to_string().replace(' ', "-");
             place.problem(format!(
-                "{id:?} is no managed {kind}, and not in any of the files; add what aws cloudfront get-{get} --id {id} prints, with \
-                 --policies"
+                "{id:?} is no managed {kind} that is known here, and not in any of the files; add what aws cloudfront get-{get} --id {id} \
+                 prints, with --policies"
             ));
         }
     }
@@ -158,7 +165,32 @@ pub(super) fn behavior(value: &Value, context: &mut Context, place: &mut Place<'
         let name = policy(Kind::OriginRequestPolicy, &id, context, &mut place.field("OriginRequestPolicyId"));
         draft.spec.origin_request_policy = name.unwrap_or_default();
     }
+    if let Some(id) = draft.response_headers_policy_id.take().filter(|id| !id.is_empty()) {
+        let mut place = place.field("ResponseHeadersPolicyId");
+        let name = policy(Kind::ResponseHeadersPolicy, &id, context, &mut place);
+        draft.spec.response_headers_policy = name.unwrap_or_default();
+    }
+    key_groups(&mut draft, context, &mut place.field("TrustedKeyGroups"));
     draft
+}
+
+/// Trusts the key groups that are in the files. Where one is not, nothing is served until the operator says so.
+fn key_groups(draft: &mut Draft, context: &Context, place: &mut Place<'_>) {
+    for id in std::mem::take(&mut draft.key_group_ids) {
+        match context.names.name(Kind::KeyGroup, &id) {
+            Some(name) => {
+                draft.spec.trusted_key_group_ids.push(name.to_owned());
+                place.exact();
+            }
+            None => {
+                draft.is_unguarded = true;
+                place.unsupported(format!(
+                    "{id} is in none of the files with a public key: nobody would check what is signed for it, so the distribution is \
+                     disabled until you enable it; add what aws cloudfront get-key-group --id {id} and get-public-key print"
+                ));
+            }
+        }
+    }
 }
 
 /// All behaviors with path patterns.

@@ -1,17 +1,20 @@
 //! Distributions as a whole.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{
     Context, behavior,
+    edge_headers::PLACES,
     fields::{
-        Table, boolean, object, objects, put_boolean, put_seconds, put_text, text, texts, unknown,
-        unsupported,
+        Table, boolean, object, objects, put_boolean, put_seconds, put_text, text, texts, texts_beside,
+        unknown, unsupported,
     },
     origin,
     report::Place,
 };
-use crate::spec::{CustomErrorResponseSpec, DistributionSpec};
+use crate::spec::{CustomErrorResponseSpec, DistributionSpec, GeoRestrictionMode, GeoRestrictionSpec};
 
 /// What is read of a distribution, with what its parts may know.
 #[derive(Debug, Default)]
@@ -113,33 +116,64 @@ const DISTRIBUTION: &Table<Draft> = &[
 const DEFAULT_CERTIFICATE: [&str; 4] =
     ["CloudFrontDefaultCertificate", "SSLSupportMethod", "MinimumProtocolVersion", "CertificateSource"];
 
-/// Not there yet: edges serve cleartext HTTP.
 fn viewer_certificate(_: &mut Draft, value: &Value, place: &mut Place<'_>) {
     let is_default = value.get("CloudFrontDefaultCertificate") == Some(&json!(true));
     if is_default {
         unknown(value, &DEFAULT_CERTIFICATE, place);
     } else {
-        unsupported(
-            value,
-            &[],
-            "not supported yet; edges serve HTTP, so certificates belong to what stands before them",
-            place,
-        );
+        unsupported(value, &[], "edges serve HTTP, so certificates belong to what stands before them", place);
     }
 }
 
 const RESTRICTIONS: &Table<Draft> = &[("GeoRestriction", geo_restriction)];
 
-/// Not there yet.
 fn geo_restriction(draft: &mut Draft, value: &Value, place: &mut Place<'_>) {
-    match value.get("RestrictionType").and_then(Value::as_str) {
-        Some("none") => unknown(value, &["RestrictionType", "Quantity", "Items"], place),
-        Some("blacklist" | "whitelist") => {
-            draft.is_unguarded = true;
-            place.unsupported("not supported yet: all countries would be served, so the distribution is disabled until you enable it");
+    let mode = match value.get("RestrictionType").and_then(Value::as_str) {
+        Some("none") => return unknown(value, &["RestrictionType", "Quantity", "Items"], place),
+        Some("whitelist") => GeoRestrictionMode::Whitelist,
+        Some("blacklist") => GeoRestrictionMode::Blacklist,
+        _ => return place.field("RestrictionType").problem("is not none, whitelist or blacklist"),
+    };
+    let country_codes = texts_beside(&["RestrictionType"], value, place);
+    draft.spec.geo_restriction = Some(GeoRestrictionSpec { mode: Some(mode), country_codes });
+    place.differs(format!("{PLACES}; an edge without one restricts nobody"));
+}
+
+/// One tag.
+#[derive(Debug, Default)]
+struct Tag {
+    key: String,
+    value: String,
+}
+
+const TAG: &Table<Tag> = &[
+    ("Key", |tag, value, place| tag.key = text(value, place).unwrap_or_default().to_owned()),
+    ("Value", |tag, value, place| tag.value = text(value, place).unwrap_or_default().to_owned()),
+];
+
+/// The tags of a distribution: a list without Quantity. Amazon's own are left out.
+pub(super) fn tags(value: &Value, place: &mut Place<'_>) -> BTreeMap<String, String> {
+    unknown(value, &["Items"], place);
+    let mut tags = BTreeMap::new();
+    let items = match value.get("Items") {
+        Some(Value::Array(items)) => items.as_slice(),
+        None | Some(Value::Null) => &[],
+        Some(_) => {
+            place.field("Items").problem("is not a list of tags");
+            &[]
         }
-        _ => place.field("RestrictionType").problem("is not none, whitelist or blacklist"),
+    };
+    for (i, item) in items.iter().enumerate() {
+        let (mut place, mut tag) = (place.below(&format!(".Items[{i}]")), Tag::default());
+        object(TAG, &mut tag, item, &mut place);
+        if tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+            place.unsupported("it is Amazon's own, and left out");
+            continue;
+        }
+        place.exact();
+        tags.insert(tag.key, tag.value);
     }
+    tags
 }
 
 const ERROR_RESPONSE: &Table<CustomErrorResponseSpec> = &[

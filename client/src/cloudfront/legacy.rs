@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     Context,
+    edge_headers::{Purpose, keep_added},
     fields::{Table, boolean, object, put_seconds, text, texts},
     report::Place,
 };
@@ -108,13 +109,8 @@ pub(super) fn finish(
         return;
     }
     let codings = headers.iter().any(|name| name.eq_ignore_ascii_case("accept-encoding"));
-    headers.retain(|name| {
-        let added_by_the_edge = name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("cloudfront-"));
-        if added_by_the_edge {
-            cloudfront_header(name, &mut place.field("ForwardedValues").field("Headers"));
-        }
-        !added_by_the_edge && !name.eq_ignore_ascii_case("accept-encoding")
-    });
+    headers.retain(|name| !name.eq_ignore_ascii_case("accept-encoding"));
+    keep_added(&mut headers, Purpose::Key, &mut place.field("ForwardedValues").field("Headers"));
     let only = |mode, names: Vec<String>| Some(NameSelection { mode: Some(mode), names });
     let query_strings = match (query, query_keys.is_empty()) {
         (false, _) => only(NameSelectionMode::None, Vec::new()),
@@ -142,11 +138,6 @@ pub(super) fn finish(
         ..CachePolicySpec::default()
     };
     behavior.cache_policy = Some(policy.into());
-}
-
-/// Not there yet: edges add no headers that describe the viewer.
-pub(super) fn cloudfront_header(name: &str, place: &mut Place<'_>) {
-    place.unsupported(format!("{name}: not supported yet; edges do not add it, and it is left out"));
 }
 
 /// The policy that forwards all of the query, which is made once.

@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use super::{
     Context,
+    edge_headers::HTTPS,
     fields::{
-        Table, items, number, numbers, object, objects, put_seconds, put_text, text, texts, unsupported,
+        Table, boolean, items, number, numbers, object, objects, put_seconds, put_text, text, texts,
+        unsupported,
     },
     report::Place,
     s3,
 };
 use crate::spec::{
-    CustomHeaderSpec, CustomOriginSpec, OriginGroupSpec, OriginKind, OriginSpec, ProtocolPolicy,
-    S3OriginSpec, Signing,
+    CustomHeaderSpec, CustomOriginSpec, OriginGroupSpec, OriginKind, OriginShieldSpec, OriginSpec,
+    ProtocolPolicy, S3OriginSpec, Signing,
 };
 
 /// What is read of an origin before it is known what it is.
@@ -45,8 +47,8 @@ const ORIGIN: &Table<Draft> = &[
     ("ConnectionTimeout", |draft, value, place| {
         put_seconds(&mut draft.spec.connection_timeout, value, place)
     }),
-    ("ResponseCompletionTimeout", |_, value, place| {
-        unsupported(value, &[], "a whole response may take any time; only silence is limited", place);
+    ("ResponseCompletionTimeout", |draft, value, place| {
+        put_seconds(&mut draft.spec.response_completion_timeout, value, place);
     }),
     ("S3OriginConfig", |draft, value, place| {
         draft.is_bucket = true;
@@ -65,9 +67,34 @@ const ORIGIN: &Table<Draft> = &[
     ("OriginShield", origin_shield),
 ];
 
-/// Not there yet: edges ask origins themselves.
-fn origin_shield(_: &mut Draft, value: &Value, place: &mut Place<'_>) {
-    unsupported(value, &[], "not supported yet; every edge asks the origin itself", place);
+/// Origin Shield, which may be off.
+#[derive(Debug, Default)]
+struct Shield {
+    is_on: bool,
+    region: String,
+}
+
+const SHIELD: &Table<Shield> = &[
+    ("Enabled", |shield, value, place| shield.is_on = boolean(value, place).unwrap_or_default()),
+    ("OriginShieldRegion", |shield, value, place| {
+        text(value, place).unwrap_or_default().clone_into(&mut shield.region);
+    }),
+];
+
+fn origin_shield(draft: &mut Draft, value: &Value, place: &mut Place<'_>) {
+    let mut shield = Shield::default();
+    object(SHIELD, &mut shield, value, place);
+    if !shield.is_on {
+        return;
+    }
+    if shield.region.is_empty() {
+        return place.field("OriginShieldRegion").problem("is missing");
+    }
+    place.differs(format!(
+        "the shield is your own edges whose location is {:?}; while there are none, every edge asks the origin itself",
+        shield.region
+    ));
+    draft.spec.origin_shield = Some(OriginShieldSpec { location: shield.region });
 }
 
 fn signed(draft: &mut Draft, value: &Value, place: &mut Place<'_>) {
@@ -121,12 +148,14 @@ const CUSTOM: &Table<Draft> = &[
         unsupported(
             value,
             &[json!("http1.1")],
-            "the origin is asked by HTTP/1.1, which it has to speak anyway",
+            "the origin is asked by HTTP/1.1, which it has to speak anyway; http2 of the origin says when it is asked by HTTP/2",
             place,
         );
     }),
     ("OriginMtlsConfig", |_, value, place| {
-        unsupported(value, &[], "edges show no certificate to origins", place);
+        let note = "it names a certificate that is kept in AWS, so none is shown; put one on the edges, and its name into \
+                    tls.client_certificate";
+        unsupported(value, &[], note, place);
     }),
 ];
 
@@ -139,9 +168,8 @@ fn origin_protocol_policy(draft: &mut Draft, value: &Value, place: &mut Place<'_
         Some("http-only") => ProtocolPolicy::HttpOnly,
         Some("https-only") => ProtocolPolicy::HttpsOnly,
         Some("match-viewer") => {
-            // Edges have no viewers on HTTPS yet.
-            custom(draft).protocol_policy = Some(ProtocolPolicy::HttpOnly);
-            return place.differs("not supported yet; edges serve HTTP, so the origin is asked by HTTP");
+            custom(draft).protocol_policy = Some(ProtocolPolicy::MatchViewer);
+            return place.differs(HTTPS);
         }
         Some(other) => {
             return place.problem(format!("{other:?} is not http-only, https-only or match-viewer"));

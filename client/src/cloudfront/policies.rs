@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
+    edge_headers::{Purpose, keep_added},
     fields::{Table, object, put_boolean, put_seconds, put_text, text, texts},
-    legacy::cloudfront_header,
     report::Place,
 };
 use crate::spec::{
@@ -35,7 +35,7 @@ const KEY: &Table<CachePolicySpec> = &[
             None | Some("none") => {}
             Some("whitelist") => {
                 place.exact();
-                headers.leave_out_those_of_cloudfront(place);
+                keep_added(&mut headers.names, Purpose::Key, &mut place.field("Headers"));
                 policy.headers = Some(HeaderSelection { names: headers.names });
             }
             Some(other) => {
@@ -67,18 +67,6 @@ const HEADERS: &Table<Headers> = &[
     ("Headers", |headers, value, place| headers.names = texts(value, place)),
 ];
 
-impl Headers {
-    fn leave_out_those_of_cloudfront(&mut self, place: &mut Place<'_>) {
-        self.names.retain(|name| {
-            let theirs = name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("cloudfront-"));
-            if theirs {
-                cloudfront_header(name, &mut place.field("Headers"));
-            }
-            !theirs
-        });
-    }
-}
-
 fn origin_headers(value: &Value, place: &mut Place<'_>) -> Option<OriginHeaderSelection> {
     let mut headers = Headers::default();
     object(HEADERS, &mut headers, value, place);
@@ -87,18 +75,24 @@ fn origin_headers(value: &Value, place: &mut Place<'_>) -> Option<OriginHeaderSe
         "whitelist" => OriginHeaderMode::Whitelist,
         "allViewer" => OriginHeaderMode::AllViewer,
         "allExcept" => OriginHeaderMode::AllExcept,
-        "allViewerAndWhitelistCloudFront" => {
-            // Not there yet; then it is the mode of its own that has the same name.
-            headers.leave_out_those_of_cloudfront(place);
-            OriginHeaderMode::AllViewer
-        }
+        "allViewerAndWhitelistCloudFront" => OriginHeaderMode::AllViewerAndWhitelistCloudfront,
         other => {
             place.field("HeaderBehavior").problem(format!("{other:?} is not a behavior that is known"));
             return None;
         }
     };
     place.exact();
-    headers.leave_out_those_of_cloudfront(place);
+    if mode != OriginHeaderMode::AllExcept {
+        keep_added(&mut headers.names, Purpose::Forward, &mut place.field("Headers"));
+    }
+    // A list of which nothing is left is the mode that has none.
+    let mode = match mode {
+        OriginHeaderMode::Whitelist if headers.names.is_empty() => OriginHeaderMode::None,
+        OriginHeaderMode::AllViewerAndWhitelistCloudfront if headers.names.is_empty() => {
+            OriginHeaderMode::AllViewer
+        }
+        mode => mode,
+    };
     Some(OriginHeaderSelection { mode: Some(mode), names: headers.names })
 }
 

@@ -5,6 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::spec::{CachePolicyChoice, NameSelectionMode, OriginKind, Signing};
 
+mod kept;
+
 const OPTIMIZED: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
 
 /// The smallest config that CloudFront takes, with some of it changed.
@@ -106,6 +108,17 @@ fn what_is_not_done_is_told_with_what_happens() {
         c["DefaultCacheBehavior"]["TrustedKeyGroups"] =
             json!({"Enabled": true, "Quantity": 1, "Items": ["k"]});
     };
+    let signers = |c: &mut Value| {
+        c["DefaultCacheBehavior"]["TrustedSigners"] =
+            json!({"Enabled": true, "Quantity": 1, "Items": ["self"]});
+    };
+    assert!(!check(signers, "DefaultCacheBehavior.TrustedSigners", NotSupported, "disabled").enabled);
+    let certificate = |c: &mut Value| {
+        c["Origins"]["Items"][0]["CustomOriginConfig"]["OriginMtlsConfig"] =
+            json!({"ClientCertificateArn": "arn:x"});
+    };
+    let path = "Origins.Items[0].CustomOriginConfig.OriginMtlsConfig";
+    check(certificate, path, NotSupported, "tls.client_certificate");
     assert!(!check(signed, "DefaultCacheBehavior.TrustedKeyGroups", NotSupported, "disabled").enabled);
     let function = json!({"Quantity": 1, "Items": [{"FunctionARN": "arn:x", "EventType": "viewer-request"}]});
     let with_function = |c: &mut Value| c["DefaultCacheBehavior"]["FunctionAssociations"] = function;
@@ -159,12 +172,13 @@ fn what_behaviors_once_said_themselves_becomes_policies() {
         "QueryString": true,
         "QueryStringCacheKeys": {"Quantity": 1, "Items": ["page"]},
         "Cookies": {"Forward": "whitelist", "WhitelistedNames": {"Quantity": 1, "Items": ["session"]}},
-        "Headers": {"Quantity": 2, "Items": ["Origin", "CloudFront-Is-Mobile-Viewer"]},
+        "Headers": {"Quantity": 3, "Items": ["Origin", "CloudFront-Is-Mobile-Viewer", "CloudFront-Viewer-JA3-Fingerprint"]},
     })));
     assert_eq!(made.report.problems, []);
     let behavior = made.distributions[0].default_cache_behavior.as_ref().expect("a behavior");
     let Some(CachePolicyChoice::Inline(policy)) = &behavior.cache_policy else { panic!("{behavior:?}") };
-    assert_eq!(policy.headers.as_ref().expect("headers").names, ["Origin"]);
+    let headers = &policy.headers.as_ref().expect("headers").names;
+    assert_eq!(headers, &["Origin", "CloudFront-Is-Mobile-Viewer"]);
     assert_eq!(policy.cookies.as_ref().expect("cookies").names, ["session"]);
     assert_eq!(policy.query_strings.as_ref().expect("parameters").names, ["page"]);
     assert!(policy.accept_encoding_gzip && !policy.accept_encoding_brotli);
@@ -173,7 +187,7 @@ fn what_behaviors_once_said_themselves_becomes_policies() {
         "the rest of the query is forwarded"
     );
     assert!(
-        made.report.entries.iter().any(|e| e.note.contains("CloudFront-Is-Mobile-Viewer")),
+        made.report.entries.iter().any(|e| e.note.contains("CloudFront-Viewer-JA3-Fingerprint")),
         "{:#?}",
         made.report
     );
@@ -255,13 +269,15 @@ fn origins_may_be_elsewhere() {
     assert!(import(&files, at("other")).report.problems[0].description.contains("\"other\""));
 }
 
-const FIXTURES: [&str; 7] = [
+const FIXTURES: [&str; 9] = [
     include_str!("../../tests/it/import/s3-site.json"),
     include_str!("../../tests/it/import/api.json"),
     include_str!("../../tests/it/import/failover.json"),
     include_str!("../../tests/it/import/failover-policy.json"),
     include_str!("../../tests/it/import/signed-media.json"),
     include_str!("../../tests/it/import/signed-media-key-group.json"),
+    include_str!("../../tests/it/import/signed-media-public-key.json"),
+    include_str!("../../tests/it/import/spa-policy.json"),
     include_str!("../../tests/it/import/spa.json"),
 ];
 
@@ -291,11 +307,11 @@ fn no_field_is_dropped_without_a_word() {
     let mut added = 0;
     for text in FIXTURES {
         let whole: Value = serde_json::from_str(text).expect("JSON");
-        let (_, at, config) = Known::of(&whole).expect("a config");
+        let known = Known::of(&whole).expect("a config");
         let mut places = Vec::new();
-        pointers(config, "", &mut places);
+        pointers(known.config, "", &mut places);
         for place in places {
-            let (mut changed, root) = (whole.clone(), at.replace('.', "/"));
+            let (mut changed, root) = (whole.clone(), known.path.replace('.', "/"));
             let Some(Value::Object(fields)) = changed.pointer_mut(&format!("{root}{place}")) else {
                 continue;
             };

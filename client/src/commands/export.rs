@@ -95,10 +95,23 @@ async fn chosen(args: &Args, session: &Session<'_>) -> Result<Vec<Thing>, Error>
         }
         chosen.insert(there.id, there.thing);
     }
+    let is_used = |used: &BTreeSet<(Kind, String)>, there: &Existing| {
+        let thing = &there.thing;
+        thing.resource_kind().is_some_and(|kind| used.contains(&(kind, thing.identity().to_owned())))
+    };
+    // A key group comes with its public keys, whether it was named or is used.
+    let groups = existing.iter().filter(|there| chosen.contains_key(&there.id) || is_used(&used, there));
+    let keys: Vec<String> = groups
+        .filter_map(|there| match &there.thing {
+            Thing::KeyGroup(group) => Some(group.public_key_ids.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    used.extend(keys.into_iter().map(|name| (Kind::PublicKey, name)));
     for policy in existing {
-        let name = policy.thing.resource_kind().map(|kind| (kind, policy.thing.identity().to_owned()));
-        if name.is_some_and(|name| used.contains(&name)) {
-            chosen.insert(policy.id, policy.thing);
+        if is_used(&used, &policy) {
+            chosen.insert(policy.id.clone(), policy.thing);
         }
     }
     Ok(chosen.into_values().collect())

@@ -44,10 +44,11 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 struct CloudfrontArgs {
-    /// Output of get-distribution-config, get-distribution, get-cache-policy or get-origin-request-policy; - is stdin
+    /// Output of get-distribution-config, get-distribution, get-key-group, get-public-key, get-cache-policy, get-origin-request-policy
+    /// or get-response-headers-policy; - is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// More such files: the policies that the distributions use. Managed ones are there already; may be repeated
+    /// More such files: what the distributions use. Managed policies are there already; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1..)]
     policies: Vec<PathBuf>,
     /// Only say what becomes of each field
@@ -162,9 +163,13 @@ fn print(report: &Report, session: &mut Session<'_>) -> Result<(), Error> {
     })
 }
 
+/// In the order in which they can be made.
 fn things(imported: Imported) -> Vec<Thing> {
     let mut things: Vec<Thing> = imported.cache_policies.into_iter().map(Thing::CachePolicy).collect();
     things.extend(imported.origin_request_policies.into_iter().map(Thing::OriginRequestPolicy));
+    things.extend(imported.response_headers_policies.into_iter().map(Thing::ResponseHeadersPolicy));
+    things.extend(imported.public_keys.into_iter().map(Thing::PublicKey));
+    things.extend(imported.key_groups.into_iter().map(Thing::KeyGroup));
     things.extend(imported.distributions.into_iter().map(|spec| Thing::Distribution(Box::new(spec))));
     things
 }

@@ -32,7 +32,7 @@ pub struct KeyGroupSpec {
     /// For people. At most 128 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
-    /// Ids of public keys, 1 to 5.
+    /// Ids of public keys, or their names; 1 to 5.
     #[serde(default)]
     pub public_key_ids: Vec<String>,
     /// For people and their programs. At most 50.

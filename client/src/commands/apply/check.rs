@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use headland::{
     error::{Error, Violation},
-    model::{DistributionConfig, Resource, Resources, Violations, managed, resources},
-    spec::{DistributionSpec, DocumentKind, Names},
+    model::{
+        DistributionConfig, Resource, Resources, Violations, key_group::unknown_keys, managed, resources,
+    },
+    spec::{DistributionSpec, DocumentKind, KeyGroupSpec, Names},
     v1,
 };
 use uuid::Uuid;
@@ -38,6 +40,11 @@ pub(crate) fn check(
                     }
                 })
             }
+            Thing::KeyGroup(group) => check_key_group(group, (&names, &referred), &mut found, |unresolved| {
+                if all_readable {
+                    wrong.extend(unresolved.violations().iter().cloned().map(&read.locate));
+                }
+            }),
             policy => {
                 let is_managed =
                     |kind| managed::of_kind(kind).any(|m| resources::name(&m.config) == identity.1);
@@ -78,6 +85,27 @@ fn check_distribution(
     }
 }
 
+fn check_key_group(
+    group: &KeyGroupSpec,
+    (names, resources): (&Names, &Resources),
+    found: &mut Violations,
+    unresolved: impl FnOnce(Error),
+) {
+    match group.clone().with_ids(names) {
+        Err(error) => unresolved(error),
+        Ok(group) => {
+            let wire = v1::KeyGroupConfig::from(&group);
+            for (i, description) in unknown_keys(&wire, resources) {
+                found.add(format!("public_key_ids[{i}]"), description);
+            }
+            let config = v1::ResourceConfig { kind: Some(v1::resource_config::Kind::KeyGroup(wire)) };
+            if let Err(violations) = Resource::try_from(&config) {
+                add(&violations, found);
+            }
+        }
+    }
+}
+
 fn add(violations: &Violations, found: &mut Violations) {
     for violation in violations.list() {
         found.add(&violation.field, &violation.description);
@@ -88,7 +116,19 @@ fn add(violations: &Violations, found: &mut Violations) {
 fn referred_to(documents: &[Read], everything: &Everything) -> (Names, Resources) {
     let (mut names, mut resources) = (everything.names.clone(), Resources::default());
     let wanted = documents.iter().map(|read| &read.thing);
-    for thing in everything.existing.iter().map(|there| &there.thing).chain(wanted) {
+    let mut things: Vec<&Thing> =
+        everything.existing.iter().map(|there| &there.thing).chain(wanted).collect();
+    // Public keys before the key groups that name them.
+    things.sort_by_key(|thing| thing.kind());
+    for thing in things {
+        let thing = match thing {
+            // With a name that nothing has it is left out here; its own check tells.
+            Thing::KeyGroup(group) => match group.clone().with_ids(&names) {
+                Ok(group) => Thing::KeyGroup(group),
+                Err(_) => continue,
+            },
+            other => other.clone(),
+        };
         let (Some(kind), Some(config)) = (thing.resource_kind(), thing.resource_config()) else { continue };
         let id = names.id(kind, thing.identity()).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
         names.insert(kind, thing.identity(), &id);

@@ -135,6 +135,8 @@ fn order(steps: &mut [Step]) {
             }
             (Action::Delete, DocumentKind::Distribution) => (if gives_up { 2 } else { 4 }, None),
             (Action::Create | Action::Change, kind) => (0, Some(kind)),
+            // A key group refers to public keys.
+            (Action::Delete, DocumentKind::PublicKey) => (6, None),
             (Action::Delete, kind) => (5, Some(kind)),
         }
     });

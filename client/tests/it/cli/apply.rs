@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Bench, Run};
+use super::{
+    harness::{Bench, Run},
+    signing::KeyFiles,
+};
 use crate::network::{control_plane::ControlPlane, edge::Edge, origin::fixed};
 
 const POLICY: &str = "kind: cache-policy\nconfig:\n  name: images\n  min_ttl: 1h\n";
@@ -40,7 +43,7 @@ impl Set {
     }
 
     async fn list(&self, noun: &str) -> Vec<Value> {
-        let custom = if noun == "distribution" { "" } else { "--type custom" };
+        let custom = if noun.ends_with("-policy") { "--type custom" } else { "" };
         let listed = self.bench.headland(&format!("{noun} list {custom} -o json")).await.ok().json();
         listed.as_array().expect("a list").clone()
     }
@@ -265,4 +268,73 @@ async fn waiting_ends_when_the_edges_serve_what_was_applied() {
     edge.get("www.example.com", "/a?page=1&x=1").await.miss(b"applied");
     edge.get("www.example.com", "/a?page=1&x=2").await.hit(b"applied");
     edge.get("www.example.com", "/a?page=2").await.miss(b"applied");
+}
+
+/// One file with a distribution, and then everything that it refers to.
+async fn signed_site() -> String {
+    let key = KeyFiles::ecdsa().await;
+    let pem = std::fs::read_to_string(&key.public).expect("a key");
+    let pem: String = pem.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "kind: distribution\nconfig:\n  caller_reference: site\n  geo_restriction: {{mode: blacklist, country_codes: [AQ]}}\n  origins: \
+         [{{id: o, custom: {{domain_name: o.example.com}}, origin_shield: {{location: fra1}}}}]\n  default_cache_behavior:\n    \
+         target_origin_id: o\n    viewer_protocol_policy: redirect-to-https\n    response_headers_policy: headers\n    \
+         trusted_key_group_ids: [members]\n---\nkind: key-group\nconfig: {{name: members, public_key_ids: [key]}}\n---\nkind: \
+         public-key\nconfig:\n  name: key\n  public_key_pem: |\n{pem}---\nkind: response-headers-policy\nconfig:\n  name: headers\n  \
+         custom_headers: [{{name: X-A, value: '1', origin_override: true}}]\n  server_timing: {{sampling_rate: 12.5}}\n"
+    )
+}
+
+const SIGNED: [&str; 4] =
+    ["response-headers-policy headers", "public-key key", "key-group members", "distribution site"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_file_holds_a_distribution_and_all_that_it_uses() {
+    let site = signed_site().await;
+    let set = Set::start(&[("site.yaml", &site)]).await;
+    let made = SIGNED.map(|thing| format!("create {thing} done"));
+    assert_eq!(steps(&set.apply("--yes --set s").await.ok()), made);
+    assert_eq!(
+        set.apply("--dry-run --set s").await.ok().json(),
+        json!([]),
+        "the second run has nothing to do"
+    );
+    let before = set.list("distribution").await[0].clone();
+    let id = before["id"].as_str().expect("an id").to_owned();
+    let group = set.list("key-group").await[0].clone();
+    assert_eq!(before["config"]["default_cache_behavior"]["trusted_key_group_ids"], json!([group["id"]]));
+    assert_eq!(group["config"]["public_key_ids"], json!([set.list("public-key").await[0]["id"]]));
+
+    // It comes with its key group, and that with its public key; so does the key group alone.
+    let printed = set.bench.headland(&format!("export {id}")).await.ok().stdout;
+    assert_eq!(printed.matches("kind: ").count(), SIGNED.len(), "{printed}");
+    let alone = format!("export {}", group["id"].as_str().expect("an id"));
+    assert_eq!(set.bench.headland(&alone).await.ok().stdout.matches("kind: ").count(), 2);
+
+    set.remove("site.yaml");
+    set.file("nothing.yaml", "");
+    let gone = steps(&set.apply("--yes --set s --prune").await.ok());
+    let order = [SIGNED[3], SIGNED[0], SIGNED[2], SIGNED[1]];
+    assert_eq!(gone, order.map(|thing| format!("delete {thing} done")), "what refers goes first");
+
+    let out = set.bench.file("printed.yaml", &printed);
+    set.bench.headland(&format!("apply -f {} --set s --yes", out.display())).await.ok();
+    let after = set.list("distribution").await[0].clone();
+    assert_ne!(after["id"], before["id"]);
+    // But for the new ids it is the same, and what is printed is the same to the letter.
+    let again = format!("export {}", after["id"].as_str().expect("an id"));
+    assert_eq!(set.bench.headland(&again).await.ok().stdout, printed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_group_names_public_keys_that_are_there_or_in_the_files() {
+    let group = "kind: key-group\nconfig:\n  name: g\n  public_key_ids: [nobody]\n";
+    let set = Set::start(&[("g.yaml", group)]).await;
+    let wrong = set.apply("--yes").await.failed(2, "spec-invalid");
+    wrong.says(&["g.yaml:4:20: public_key_ids[0]: \"nobody\" is not the name of a public key"]);
+    let id = "00000000-0000-4000-8000-000000000001";
+    set.file("g.yaml", &group.replace("nobody", id));
+    let wrong = set.apply("--yes").await.failed(2, "spec-invalid");
+    wrong.says(&["g.yaml:4:20: public_key_ids[0]: \"00000000-", "is not the id of a public key"]);
+    assert!(set.list("key-group").await.is_empty(), "something was done");
 }

@@ -4,7 +4,10 @@ use http::{Method, Request, header};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::harness::{Bench, Run};
+use super::{
+    harness::{Bench, Run},
+    signing::KeyFiles,
+};
 use crate::network::{
     control_plane::ControlPlane,
     edge::Edge,
@@ -40,7 +43,7 @@ async fn answering(answer: fn(&str) -> (u16, &'static str)) -> Server {
     .await
 }
 
-/// A network that an imported distribution is served by.
+/// A network that an imported distribution is served by, behind what ends TLS.
 struct Network {
     control_plane: ControlPlane,
     edge: Edge,
@@ -49,7 +52,10 @@ struct Network {
 impl Network {
     async fn start() -> Self {
         let control_plane = ControlPlane::start().await;
-        let edge = Edge::start("fra1", &[&control_plane]).await;
+        let mut edge =
+            Edge::prepare("fra1", &[&control_plane]).with_env("HEADLAND_TRUSTED_PROXIES", "127.0.0.0/8");
+        edge.run();
+        edge.live(&control_plane).await;
         Self { control_plane, edge }
     }
 
@@ -66,11 +72,13 @@ impl Network {
     }
 
     async fn get(&self, host: &str, path: &str) -> Answer {
-        self.edge.get(host, path).await
+        self.ask(Method::GET, host, path, &[]).await
     }
 
+    /// By https, unless a header says otherwise.
     async fn ask(&self, method: Method, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = viewer::request(method, host, path, "");
+        request.headers_mut().insert("x-forwarded-proto", header::HeaderValue::from_static("https"));
         for (name, value) in headers {
             let name: header::HeaderName = name.parse().expect("a name");
             request.headers_mut().insert(name, value.parse().expect("a value"));
@@ -102,7 +110,7 @@ async fn a_site_in_a_bucket_is_served() {
     told(&report, "DefaultRootObject", "exact", "");
     told(&report, "OriginAccessControlId", "differs", "always signed");
     told(&report, "ViewerCertificate", "not-supported", "edges serve HTTP");
-    told(&report, "ViewerProtocolPolicy", "not-supported", "answered by it");
+    told(&report, "ViewerProtocolPolicy", "differs", "trusted proxy");
     told(&report, "OriginRequestPolicyId", "exact", "");
     let root = network.get(&host, "/").await;
     assert!(body(&root).starts_with("site GET /index.html "), "{root:?}");
@@ -112,6 +120,11 @@ async fn a_site_in_a_bucket_is_served() {
         .ask(Method::GET, &host, "/font", &[("origin", "https://app.example"), ("cookie", "a=b")])
         .await;
     assert!(body(&cross).contains("cookie=- origin=https://app.example"), "CORS-S3Origin: {cross:?}");
+    let redirected = network.ask(Method::GET, &host, "/a", &[("x-forwarded-proto", "http")]).await;
+    assert_eq!(
+        (redirected.status.as_u16(), redirected.header("location")),
+        (301, &*format!("https://{host}/a"))
+    );
     let refused = network.ask(Method::POST, &host, "/a", &[]).await;
     assert_eq!(refused.status, 403, "GET and HEAD alone are allowed");
 }
@@ -142,7 +155,7 @@ async fn one_origin_stands_in_for_another() {
     let files = format!("{} --policies {}", fixture("failover.json"), fixture("failover-policy.json"));
     let origins = [("primary", &primary), ("standby", &standby), ("media", &media)];
     let (host, report) = network.import(&files, &origins).await;
-    told(&report, "OriginShield", "not-supported", "itself");
+    told(&report, "OriginShield", "differs", "your own edges whose location is \"eu-central-1\"");
     told(&report, "HttpVersion", "differs", "no HTTP/3");
     told(&report, "StatusCodes", "exact", "");
     told(&report, "CacheBehaviors.Items[1].ForwardedValues.Headers", "differs", "Managed-AllViewer");
@@ -177,11 +190,84 @@ async fn what_only_members_may_see_is_not_opened_to_everyone() {
     let files = format!("{} {}", fixture("signed-media.json"), fixture("signed-media-key-group.json"));
     let (host, report) = network.import(&files, &[("films", &origin)]).await;
     told(&report, "DefaultCacheBehavior.TrustedKeyGroups", "not-supported", "disabled until you enable it");
-    told(&report, "$.KeyGroup", "not-supported", "nothing is made of it");
-    told(&report, "GeoRestriction", "not-supported", "all countries");
+    told(&report, "$.KeyGroup.KeyGroupConfig", "not-supported", "nothing is made of it");
+    told(&report, "KeyGroupConfig.Items[0]", "not-supported", "get-public-key --id K2JCJMDEHXQW5F");
     told(&report, "Logging", "not-supported", "no access log");
-    told(&report, "ResponseHeadersPolicyId", "not-supported", "the origin's headers");
-    assert_eq!(network.get(&host, "/film.mp4").await.status, 403);
+    assert_eq!(network.get(&host, "/trailers/a.mp4").await.status, 403, "it is disabled");
+}
+
+/// What `aws cloudfront get-public-key` prints of a key.
+fn printed(key: &KeyFiles) -> String {
+    let text = std::fs::read_to_string(fixture("signed-media-public-key.json")).expect("a fixture");
+    let mut printed: Value = serde_json::from_str(&text).expect("JSON");
+    let pem = std::fs::read_to_string(&key.public).expect("a key");
+    printed["PublicKey"]["PublicKeyConfig"]["EncodedKey"] = json!(pem);
+    printed.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_sign_with_the_keys_they_had() {
+    let (network, origin) = (Network::start().await, echo("films").await);
+    let key = KeyFiles::rsa().await;
+    let public = network.control_plane.file("public-key.json", &printed(&key));
+    let files = format!(
+        "{} {} {}",
+        fixture("signed-media.json"),
+        fixture("signed-media-key-group.json"),
+        public.display()
+    );
+    let (host, report) = network.import(&files, &[("films", &origin)]).await;
+    told(&report, "DefaultCacheBehavior.TrustedKeyGroups", "exact", "");
+    told(&report, "EncodedKey", "differs", "sign with the new id");
+    told(&report, "GeoRestriction", "differs", "an edge without one restricts nobody");
+    told(&report, "ResponseHeadersPolicyId", "exact", "");
+    let distribution = network.control_plane.json("distribution list").await[0]["config"].clone();
+    assert_eq!(
+        distribution["geo_restriction"],
+        json!({"mode": "whitelist", "country_codes": ["AT", "CH", "DE"]})
+    );
+
+    assert_eq!(network.get(&host, "/film.mp4").await.status, 403, "it is not signed");
+    let id = network.control_plane.json("public-key list").await[0]["id"].clone();
+    let sign = |id: String| {
+        let line = format!("sign url https://{host}/film.mp4 --expires 1h --key-pair-id {id} --private-key ");
+        line + &key.private.display().to_string()
+    };
+    let signed = |run: Run| {
+        let url = run.stdout.trim().to_owned();
+        url.strip_prefix(&format!("https://{host}")).expect("the same host").to_owned()
+    };
+    let line = sign(id.as_str().expect("an id").to_owned());
+    let path = signed(network.control_plane.headland(&line).await.ok());
+    let answer = network.ask(Method::GET, &host, &path, &[("origin", "https://a.example")]).await;
+    assert!(body(&answer).starts_with("films GET /film.mp4 "), "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-origin"), "*", "SimpleCORS: {answer:?}");
+    let path = signed(network.control_plane.headland(&sign("K2JCJMDEHXQW5F".into())).await.ok());
+    assert_eq!(network.get(&host, &path).await.status, 403, "the id is another");
+    let open = network.get(&host, "/trailers/a.mp4").await;
+    assert!(body(&open).starts_with("films GET /trailers/a.mp4 "), "{open:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_policies_that_are_there_are_left_alone() {
+    let (bench, key) = (Bench::start().await, KeyFiles::ecdsa().await);
+    let public = bench.file("public-key.json", &printed(&key)).display().to_string();
+    let (group, policy) = (fixture("signed-media-key-group.json"), fixture("spa-policy.json"));
+    // Whatever the order of the files, what is referred to comes first.
+    let line = format!("import cloudfront {} {group} {public} {policy}", fixture("signed-media.json"));
+    let created = bench.headland(&line).await.ok();
+    let order = [
+        "response-headers-policy spa-api",
+        "public-key members-2025",
+        "key-group members",
+        "distribution media-2025-03",
+    ];
+    let at = order.map(|made| {
+        created.stderr.find(&format!("created {made} (")).unwrap_or_else(|| panic!("{made}: {created:?}"))
+    });
+    assert!(at.is_sorted(), "{created:?}");
+    let again = bench.headland(&line).await.ok();
+    again.says(&order.map(|made| made.to_owned() + " is there already").each_ref().map(String::as_str));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,16 +276,24 @@ async fn an_application_answers_for_paths_that_are_no_files() {
     let app =
         answering(|path| if path == "/index.html" { (200, "the app") } else { (404, "no such key") }).await;
     let backend = echo("backend").await;
-    let (host, report) = network.import(&fixture("spa.json"), &[("app", &app), ("backend", &backend)]).await;
-    told(&report, "OriginProtocolPolicy", "differs", "by HTTP");
+    let files = format!("{} --policies {}", fixture("spa.json"), fixture("spa-policy.json"));
+    let (host, report) = network.import(&files, &[("app", &app), ("backend", &backend)]).await;
+    told(&report, "OriginProtocolPolicy", "differs", "trusted proxy");
+    told(&report, "DefaultCacheBehavior.ResponseHeadersPolicyId", "exact", "");
     told(&report, "FunctionAssociations", "not-supported", "not run");
     told(&report, "CustomErrorResponses.Items[1].ResponseCode", "exact", "");
     for path in ["/", "/users/7"] {
         let page = network.get(&host, path).await;
         assert_eq!((page.status.as_u16(), body(&page).as_str()), (200, "the app"), "{path}: {page:?}");
+        let headers = ["x-frame-options", "x-content-type-options", "strict-transport-security"];
+        let seen = headers.map(|name| page.header(name));
+        assert_eq!(seen, ["SAMEORIGIN", "nosniff", "max-age=31536000"], "SecurityHeadersPolicy: {page:?}");
     }
     for _ in 0..2 {
-        let answer = network.get("app.site.example", "/api/users/7").await;
+        let cross = [("origin", "https://www.site.example")];
+        let answer = network.ask(Method::GET, "app.site.example", "/api/users/7", &cross).await;
+        let seen = ["access-control-allow-origin", "x-served-for"].map(|name| answer.header(name));
+        assert_eq!(seen, ["https://www.site.example", "spa"], "{answer:?}");
         assert!(body(&answer).starts_with("backend GET /api/users/7 "), "{answer:?}");
         assert_eq!(answer.header("x-cache"), "Miss from headland");
     }

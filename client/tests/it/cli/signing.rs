@@ -43,9 +43,9 @@ async fn text(program: &Path, args: &[&str]) -> String {
 }
 
 /// A key pair in two files.
-struct KeyFiles {
-    private: PathBuf,
-    public: PathBuf,
+pub(super) struct KeyFiles {
+    pub(super) private: PathBuf,
+    pub(super) public: PathBuf,
     _folder: TempDir,
 }
 
@@ -64,11 +64,11 @@ impl KeyFiles {
     }
 
     /// As the AWS CLI wants it: PKCS #1.
-    async fn rsa() -> Self {
+    pub(super) async fn rsa() -> Self {
         Self::make("genrsa -traditional 2048").await
     }
 
-    async fn ecdsa() -> Self {
+    pub(super) async fn ecdsa() -> Self {
         Self::make("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256").await
     }
 
