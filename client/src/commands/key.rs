@@ -34,7 +34,7 @@ Examples:
 
 const CREATE_GROUP_EXAMPLES: &str = "\
 Examples:
-  headland key-group create --name web --key 0b8c0a1e-6f3d-4c0e-9d5a-0f6f2a7f9f11
+  headland key-group create --name web --key web-2026
   headland key-group create -f group.yaml -o json";
 
 const GET_KEY_EXAMPLES: &str = "\
@@ -133,8 +133,8 @@ enum KeyGroupCommand {
     /// Create a key group of public keys, or from a file that says it all
     #[command(after_help = CREATE_GROUP_EXAMPLES)]
     Create {
-        /// Id of a public key; repeat it for more, up to 5
-        #[arg(long = "key", value_name = "ID", requires = "name", required_unless_present = "file")]
+        /// Id or name of a public key; repeat it for more, up to 5
+        #[arg(long = "key", value_name = "KEY", requires = "name", required_unless_present = "file")]
         keys: Vec<String>,
         /// A name that no other key group has
         #[arg(long, requires = "keys")]
@@ -211,6 +211,7 @@ pub(crate) async fn run_key_group(args: KeyGroupArgs, session: &mut Session<'_>)
         Group::Create { keys, name, comment, .. } => {
             let (name, comment) = (name.unwrap_or_default(), comment.unwrap_or_default());
             let spec = KeyGroupSpec { name, comment, public_key_ids: keys, tags: BTreeMap::new() };
+            let spec = spec.with_ids(&session.client.names().await?)?;
             return say_created(&spec.create(&session.client).await?, session);
         }
         Group::Get { id } => PolicyCommand::Get { id },

@@ -127,11 +127,15 @@ pub(super) enum PolicyType {
 }
 
 /// One kind of policy: its calls, and what is shown of it.
-pub(super) trait Noun: Spec + Serialize + Sized {
+pub(super) trait Noun: Spec + Serialize + Clone {
     const NOUN: &'static str;
     /// Whether some of it come with the program.
     const HAS_MANAGED: bool;
 
+    /// The same with ids in place of names.
+    async fn with_ids(self, _client: &Client) -> Result<Self, Error> {
+        Ok(self)
+    }
     async fn create(&self, client: &Client) -> Result<PolicyDocument<Self>, Error>;
     async fn get(client: &Client, id: &str) -> Result<PolicyDocument<Self>, Error>;
     async fn list(
@@ -151,13 +155,15 @@ macro_rules! noun {
     ($Spec:ident, $noun:literal, $create:ident, $get:ident, $list:ident, $update:ident, $delete:ident) => {
         noun!(@ true, async |client: &Client, wanted, filter| client.$list(wanted, filter).await, $Spec, $noun, $create, $get, $update, $delete);
     };
-    (created $Spec:ident, $noun:literal, $create:ident, $get:ident, $list:ident, $update:ident, $delete:ident) => {
-        noun!(@ false, async |client: &Client, _, filter| client.$list(filter).await, $Spec, $noun, $create, $get, $update, $delete);
+    (created $Spec:ident, $noun:literal, $create:ident, $get:ident, $list:ident, $update:ident, $delete:ident $(, $refers:item)?) => {
+        noun!(@ false, async |client: &Client, _, filter| client.$list(filter).await, $Spec, $noun, $create, $get, $update, $delete $(, $refers)?);
     };
-    (@ $managed:literal, $list:expr, $Spec:ident, $noun:literal, $create:ident, $get:ident, $update:ident, $delete:ident) => {
+    (@ $managed:literal, $list:expr, $Spec:ident, $noun:literal, $create:ident, $get:ident, $update:ident, $delete:ident $(, $refers:item)?) => {
         impl Noun for $Spec {
             const NOUN: &'static str = $noun;
             const HAS_MANAGED: bool = $managed;
+
+            $($refers)?
 
             async fn create(&self, client: &Client) -> Result<PolicyDocument<Self>, Error> {
                 Ok((&client.$create(self.into()).await?).try_into()?)
@@ -252,7 +258,11 @@ noun!(
     get_key_group,
     list_key_groups,
     update_key_group,
-    delete_key_group
+    delete_key_group,
+    async fn with_ids(self, client: &Client) -> Result<Self, Error> {
+        let names = client.names().await?;
+        Self::with_ids(self, &names)
+    }
 );
 
 pub(crate) async fn run_cache_policy(args: CachePolicyArgs, session: &mut Session<'_>) -> Result<(), Error> {
@@ -277,8 +287,11 @@ pub(super) async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'
     match command {
         PolicyCommand::Create { file } => {
             let file = source::read::<N>(&file)?;
-            let created = file.spec().create(&session.client).await;
-            say_created(&created.map_err(|e| e.map_violations(|v| file.locate(v)))?, session)
+            let created = async {
+                let spec = N::with_ids(file.spec().clone(), &session.client).await?;
+                spec.create(&session.client).await
+            };
+            say_created(&created.await.map_err(|e| e.map_violations(|v| file.locate(v)))?, session)
         }
         PolicyCommand::Get { id } => {
             let policy = N::get(&session.client, &id).await?;
@@ -321,8 +334,11 @@ pub(super) async fn run<N: Noun>(command: PolicyCommand, session: &mut Session<'
                 Some(etag) => etag.to_owned(),
                 None => N::get(&session.client, &id).await?.etag,
             };
-            let updated = file.spec().update(&session.client, &id, &etag).await;
-            let updated = updated.map_err(|e| e.map_violations(|v| file.locate(v)))?;
+            let updated = async {
+                let spec = N::with_ids(file.spec().clone(), &session.client).await?;
+                spec.update(&session.client, &id, &etag).await
+            };
+            let updated = updated.await.map_err(|e| e.map_violations(|v| file.locate(v)))?;
             session.output.say(&format!("updated {} {id} to revision {}", N::NOUN, updated.revision));
             print(&updated, session)
         }

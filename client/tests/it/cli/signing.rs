@@ -369,6 +369,21 @@ async fn keys_and_groups_live_from_create_to_delete() {
         id.as_str()
     );
     bench.headland(&format!("public-key delete {id}")).await.failed(4, "in-use").says(&[&group]);
+    let file = bench.file("group.yaml", "name: by-name\npublic_key_ids:\n- web\n- other\n");
+    let by_name = format!("key-group create -f {}", file.display());
+    let unknown = bench.headland(&by_name).await.failed(2, "invalid-argument");
+    unknown.says(&["group.yaml:4:", "public_key_ids[1]", "other"]);
+    let file = bench.file("group.yaml", "name: by-name\npublic_key_ids: [web]\n");
+    let named = bench.headland(&format!("{by_name} -o json")).await.ok();
+    assert_eq!(named.json()["config"]["public_key_ids"][0], id.as_str());
+    let named = named.field("id");
+    bench.headland(&format!("key-group update {named} -f {}", file.display())).await.ok();
+    bench.headland(&format!("key-group delete {named}")).await.ok();
+    bench
+        .headland("key-group create --name h --key other")
+        .await
+        .failed(2, "invalid-argument")
+        .says(&["other"]);
     let missing =
         bench.headland("key-group create --name h --key 00000000-0000-4000-8000-000000000000").await;
     missing.failed(2, "invalid-argument").says(&["public_key_ids[0]"]);
