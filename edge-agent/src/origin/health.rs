@@ -1,6 +1,6 @@
 //! Health checks: one question to an origin, and what a row of answers says.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use headland_proto::model::{CustomOrigin, HealthCheck, Http2, Origin, Scheme};
@@ -100,21 +100,27 @@ async fn answer(
     by_http2: bool,
     request: Request<Empty<Bytes>>,
 ) -> Result<StatusCode, String> {
-    let in_words = |error: hyper::Error| ErrorChain(&error).to_string();
     let io = TokioIo::new(stream);
-    if by_http2 {
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(in_words)?;
-        tokio::select! {
-            answered = sender.send_request(request) => answered.map(|response| response.status()).map_err(in_words),
-            ended = connection => Err(ended.err().map_or_else(|| "it closed the connection".into(), in_words)),
+    let answered = if by_http2 {
+        match http2::handshake(TokioExecutor::new(), io).await {
+            Ok((mut sender, connection)) => beside(connection, sender.send_request(request)).await,
+            Err(error) => Err(error),
         }
     } else {
-        let (mut sender, connection) = http1::handshake(io).await.map_err(in_words)?;
-        tokio::select! {
-            biased;
-            answered = sender.send_request(request) => answered.map(|response| response.status()).map_err(in_words),
-            ended = connection => Err(ended.err().map_or_else(|| "it closed the connection".into(), in_words)),
+        match http1::handshake(io).await {
+            Ok((mut sender, connection)) => beside(connection, sender.send_request(request)).await,
+            Err(error) => Err(error),
         }
+    };
+    answered.map(|response| response.status()).map_err(|error| ErrorChain(&error).to_string())
+}
+
+/// An answer, while its connection is driven. The connection may be over before the answer is looked at.
+async fn beside<T>(connection: impl Future, answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    tokio::select! {
+        answered = &mut answer => answered,
+        _ = connection => answer.await,
     }
 }
 

@@ -5,16 +5,29 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use headland_edge_agent::agent::Handle;
 use headland_proto::v1;
+use tempfile::TempDir;
 
 use crate::{
     support::{
-        control_plane::{ControlPlane, good, whole, within},
+        control_plane::{ControlPlane, Session, good, whole, within},
         edge::{config, seconds},
         origin::{Origin, response},
     },
     sync::{figure, get_from, start, stop},
 };
+
+/// An agent that serves this, and what it needs for as long as it runs.
+async fn serving(distribution: v1::DesiredDistribution) -> (Handle, (TempDir, ControlPlane, Session)) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut control_plane = ControlPlane::start().await;
+    let agent = start(dir.path(), &[control_plane.url()]);
+    let mut session = control_plane.welcomed("c").await;
+    session.update(whole(1, vec![distribution])).await;
+    session.applied(1).await;
+    (agent, (dir, control_plane, session))
+}
 
 #[tokio::test]
 async fn an_origin_that_does_not_pass_its_health_check_is_passed_over() {
@@ -23,10 +36,16 @@ async fn an_origin_that_does_not_pass_its_health_check_is_passed_over() {
     let status = Arc::new(Mutex::new("200 OK"));
     let first = Origin::start({
         let status = Arc::clone(&status);
-        // Of what viewers ask it, it answers everything, all the time.
         move |request, stream| {
-            let status = if request.line == CHECK { *status.lock().expect("status") } else { "200 OK" };
-            stream.write_all(response(status, "cache-control: no-store", "first").as_bytes()).is_ok()
+            if request.line == CHECK {
+                // As simple servers do it: with the head and then the body the connection is over.
+                let status = *status.lock().expect("status");
+                let _ = write!(stream, "HTTP/1.0 {status}\r\ncontent-length: 2\r\n\r\n");
+                let _ = stream.write_all(b"ok");
+                return false;
+            }
+            // Of what viewers ask it, it answers everything, all the time.
+            stream.write_all(response("200 OK", "cache-control: no-store", "first").as_bytes()).is_ok()
         }
     });
     let second = Origin::fixed("cache-control: no-store", "second");
@@ -49,17 +68,20 @@ async fn an_origin_that_does_not_pass_its_health_check_is_passed_over() {
     }];
     of_group.default_cache_behavior.as_mut().expect("a behavior").target_origin_id = "group".into();
 
-    let dir = tempfile::tempdir().expect("a folder");
-    let mut control_plane = ControlPlane::start().await;
-    let agent = start(dir.path(), &[control_plane.url()]);
-    let mut session = control_plane.welcomed("c").await;
-    session.update(whole(1, vec![distribution])).await;
-    session.applied(1).await;
+    let (agent, _network) = serving(distribution).await;
     let viewer = agent.viewer_addresses()[0];
     let answers = async |by: &str| {
         within(by, async { while get_from(viewer, &host, "/").await.1 != by {} }).await;
     };
     answers("first").await;
+    let checks = || first.received().iter().filter(|request| request.line == CHECK).count();
+    within("some checks", async {
+        while checks() < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(figure(&agent, UNWELL).await, 0.0);
     *status.lock().expect("status") = "503 Going";
     answers("second").await;
     assert_eq!(figure(&agent, UNWELL).await, 1.0);
@@ -86,12 +108,7 @@ async fn an_origin_alone_is_asked_whatever_its_health_check_says() {
     let template = config(origin.address).origins.remove(0);
     of_one.origins = vec![v1::Origin { id: "o".into(), health_check: Some(check), ..template }];
 
-    let dir = tempfile::tempdir().expect("a folder");
-    let mut control_plane = ControlPlane::start().await;
-    let agent = start(dir.path(), &[control_plane.url()]);
-    let mut session = control_plane.welcomed("c").await;
-    session.update(whole(1, vec![distribution])).await;
-    session.applied(1).await;
+    let (agent, _network) = serving(distribution).await;
     let unwell = async { while figure(&agent, "headland_edge_agent_origins_unwell").await != 1.0 {} };
     within("the check to fail", unwell).await;
     assert_eq!(get_from(agent.viewer_addresses()[0], &host, "/").await.1, "here");
