@@ -35,55 +35,26 @@ impl Spec for DistributionSpec {
     }
 }
 
-impl Spec for CachePolicySpec {
-    const KIND: DocumentKind = DocumentKind::CachePolicy;
+/// Of everything else there is the same document.
+macro_rules! spec {
+    ($Spec:ident, $Kind:ident) => {
+        impl Spec for $Spec {
+            const KIND: DocumentKind = DocumentKind::$Kind;
 
-    type Document = PolicyDocument<Self>;
+            type Document = PolicyDocument<Self>;
 
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
-    }
+            fn of(document: Self::Document) -> (String, String, Self) {
+                (document.id, document.etag, document.config)
+            }
+        }
+    };
 }
 
-impl Spec for OriginRequestPolicySpec {
-    const KIND: DocumentKind = DocumentKind::OriginRequestPolicy;
-
-    type Document = PolicyDocument<Self>;
-
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
-    }
-}
-
-impl Spec for ResponseHeadersPolicySpec {
-    const KIND: DocumentKind = DocumentKind::ResponseHeadersPolicy;
-
-    type Document = PolicyDocument<Self>;
-
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
-    }
-}
-
-impl Spec for PublicKeySpec {
-    const KIND: DocumentKind = DocumentKind::PublicKey;
-
-    type Document = PolicyDocument<Self>;
-
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
-    }
-}
-
-impl Spec for KeyGroupSpec {
-    const KIND: DocumentKind = DocumentKind::KeyGroup;
-
-    type Document = PolicyDocument<Self>;
-
-    fn of(document: Self::Document) -> (String, String, Self) {
-        (document.id, document.etag, document.config)
-    }
-}
+spec!(CachePolicySpec, CachePolicy);
+spec!(OriginRequestPolicySpec, OriginRequestPolicy);
+spec!(ResponseHeadersPolicySpec, ResponseHeadersPolicy);
+spec!(PublicKeySpec, PublicKey);
+spec!(KeyGroupSpec, KeyGroup);
 
 /// A spec file that could be read. YAML or, since every JSON document is one of YAML, JSON.
 #[derive(Debug)]

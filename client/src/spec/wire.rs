@@ -8,6 +8,8 @@ mod origin;
 mod policy;
 mod response_headers;
 
+use std::convert::Infallible;
+
 use headland_proto::v1;
 
 use super::{
@@ -36,6 +38,12 @@ impl NotRepresentable {
     fn below(mut self, parent: &str) -> Self {
         self.field = format!("{parent}.{}", self.field);
         self
+    }
+}
+
+impl From<Infallible> for NotRepresentable {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 
@@ -176,9 +184,10 @@ where
 
 fn optional<'w, W, S>(field: &str, wire: Option<&'w W>) -> Result<Option<S>, NotRepresentable>
 where
-    S: TryFrom<&'w W, Error = NotRepresentable>,
+    S: TryFrom<&'w W>,
+    NotRepresentable: From<S::Error>,
 {
-    wire.map(S::try_from).transpose().map_err(|e| e.below(field))
+    wire.map(S::try_from).transpose().map_err(|e| NotRepresentable::from(e).below(field))
 }
 
 fn to_wire_duration(duration: Option<SpecDuration>) -> Option<prost_types::Duration> {

@@ -166,9 +166,8 @@ mod tests {
         v1::CacheBehavior { cache_policy: Some(policy), ..by(pattern, "", "") }
     }
 
-    /// Field and a word of each warning.
-    fn check(default: v1::CacheBehavior, others: Vec<v1::CacheBehavior>, expected: &[(&str, &str)]) {
-        let wire = v1::DistributionConfig {
+    fn config(default: v1::CacheBehavior, others: Vec<v1::CacheBehavior>) -> v1::DistributionConfig {
+        v1::DistributionConfig {
             caller_reference: "r".into(),
             origins: vec![v1::Origin {
                 id: "o".into(),
@@ -181,7 +180,12 @@ mod tests {
             default_cache_behavior: Some(default),
             cache_behaviors: others,
             ..Default::default()
-        };
+        }
+    }
+
+    /// Field and a word of each warning.
+    fn check(default: v1::CacheBehavior, others: Vec<v1::CacheBehavior>, expected: &[(&str, &str)]) {
+        let wire = config(default, others);
         let config = DistributionConfig::check(&wire, &Resources::default()).expect("a config");
         let found = lint(&config);
         assert_eq!(found.len(), expected.len(), "{found:?}");
@@ -247,26 +251,15 @@ mod tests {
         let public_key = PublicKey { algorithm: KeyAlgorithm::EcdsaP256, spki: vec![] };
         resources.insert(id(key), Resource::PublicKey(public_key.into()));
         resources.insert(id(group), Resource::KeyGroup(KeyGroup { public_key_ids: vec![id(key)] }.into()));
+        let default =
+            v1::CacheBehavior { trusted_key_group_ids: vec![group.into()], ..by("", OPTIMIZED, "") };
         let mut config = v1::DistributionConfig {
-            caller_reference: "r".into(),
-            origins: vec![v1::Origin {
-                id: "o".into(),
-                kind: Some(v1::origin::Kind::Custom(v1::CustomOrigin {
-                    domain_name: "o.example.com".into(),
-                    ..Default::default()
-                })),
-                ..Default::default()
-            }],
-            default_cache_behavior: Some(v1::CacheBehavior {
-                trusted_key_group_ids: vec![group.into()],
-                ..by("", OPTIMIZED, "")
-            }),
             custom_error_responses: vec![v1::CustomErrorResponse {
                 error_code: 403,
                 response_page_path: "/errors/403.html".into(),
                 ..Default::default()
             }],
-            ..Default::default()
+            ..config(default, vec![])
         };
         let found = |config: &v1::DistributionConfig| {
             let config = DistributionConfig::check(config, &resources).expect("a config");

@@ -27,6 +27,31 @@ impl TryFrom<&v1::Distribution> for DistributionDocument {
     }
 }
 
+/// The document of everything else: of which kind, and whether it comes with the program.
+macro_rules! document {
+    ($Wire:ident, $Spec:ident, $managed:expr) => {
+        impl TryFrom<&v1::$Wire> for $crate::spec::PolicyDocument<$Spec> {
+            type Error = super::NotRepresentable;
+
+            fn try_from(wire: &v1::$Wire) -> Result<Self, super::NotRepresentable> {
+                let managed: fn(&v1::$Wire) -> Option<bool> = $managed;
+                Ok(Self {
+                    kind: Some(<$Spec as $crate::spec::Spec>::KIND),
+                    id: wire.id.clone(),
+                    etag: wire.etag.clone(),
+                    revision: wire.revision,
+                    create_time: super::document::time(wire.create_time.as_ref()),
+                    update_time: super::document::time(wire.update_time.as_ref()),
+                    managed: managed(wire),
+                    config: super::optional("config", wire.config.as_ref())?
+                        .ok_or_else(|| super::NotRepresentable::new("config", "(none)"))?,
+                })
+            }
+        }
+    };
+}
+pub(super) use document;
+
 impl From<&v1::DistributionStatus> for DistributionStatus {
     fn from(wire: &v1::DistributionStatus) -> Self {
         Self {

@@ -2,8 +2,8 @@
 
 use headland_proto::v1;
 
-use super::{NotRepresentable, document::time};
-use crate::spec::{KeyGroupSpec, PolicyDocument, PublicKeySpec, Spec};
+use super::document::document;
+use crate::spec::{KeyGroupSpec, PublicKeySpec};
 
 /// One kind: what it has beside name and comment.
 macro_rules! spec {
@@ -22,26 +22,7 @@ macro_rules! spec {
             }
         }
 
-        impl TryFrom<&v1::$Wire> for PolicyDocument<$Spec> {
-            type Error = NotRepresentable;
-
-            fn try_from(wire: &v1::$Wire) -> Result<Self, NotRepresentable> {
-                Ok(Self {
-                    kind: Some(<$Spec as Spec>::KIND),
-                    id: wire.id.clone(),
-                    etag: wire.etag.clone(),
-                    revision: wire.revision,
-                    create_time: time(wire.create_time.as_ref()),
-                    update_time: time(wire.update_time.as_ref()),
-                    managed: None,
-                    config: wire
-                        .config
-                        .as_ref()
-                        .map(Into::into)
-                        .ok_or_else(|| NotRepresentable::new("config", "(none)"))?,
-                })
-            }
-        }
+        document!($Wire, $Spec, |_| None);
     };
 }
 

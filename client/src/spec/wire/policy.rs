@@ -2,11 +2,10 @@
 
 use headland_proto::v1::{self, cache_policy_config, name_selection, origin_header_selection};
 
-use super::{NotRepresentable, document::time, from_wire_duration, optional, to_wire_duration};
+use super::{NotRepresentable, document::document, from_wire_duration, optional, to_wire_duration};
 use crate::spec::{
     CachePolicySpec, HeaderSelection, NameSelection, NameSelectionMode, OriginHeaderMode,
-    OriginHeaderSelection, OriginRequestPolicySpec, PolicyDocument, ResponseHeadersPolicySpec, Semantics,
-    Spec,
+    OriginHeaderSelection, OriginRequestPolicySpec, ResponseHeadersPolicySpec, Semantics,
 };
 
 impl From<&CachePolicySpec> for v1::CachePolicyConfig {
@@ -156,29 +155,6 @@ impl TryFrom<&v1::OriginHeaderSelection> for OriginHeaderSelection {
     }
 }
 
-/// The document of one kind of policy.
-macro_rules! document {
-    ($Wire:ident, $Spec:ident) => {
-        impl TryFrom<&v1::$Wire> for PolicyDocument<$Spec> {
-            type Error = NotRepresentable;
-
-            fn try_from(wire: &v1::$Wire) -> Result<Self, NotRepresentable> {
-                Ok(Self {
-                    kind: Some(<$Spec as Spec>::KIND),
-                    id: wire.id.clone(),
-                    etag: wire.etag.clone(),
-                    revision: wire.revision,
-                    create_time: time(wire.create_time.as_ref()),
-                    update_time: time(wire.update_time.as_ref()),
-                    managed: Some(wire.managed),
-                    config: optional("config", wire.config.as_ref())?
-                        .ok_or_else(|| NotRepresentable::new("config", "(none)"))?,
-                })
-            }
-        }
-    };
-}
-
-document!(CachePolicy, CachePolicySpec);
-document!(OriginRequestPolicy, OriginRequestPolicySpec);
-document!(ResponseHeadersPolicy, ResponseHeadersPolicySpec);
+document!(CachePolicy, CachePolicySpec, |wire| Some(wire.managed));
+document!(OriginRequestPolicy, OriginRequestPolicySpec, |wire| Some(wire.managed));
+document!(ResponseHeadersPolicy, ResponseHeadersPolicySpec, |wire| Some(wire.managed));
