@@ -29,10 +29,10 @@ command (headland --help).";
 
 /// Make what is there into what files say
 ///
-/// The files hold distributions and policies, as `headland export` writes them: YAML or JSON, any number of documents in each, every one
-/// with its `kind` and its `config`. What is not there is created, what differs is changed, what is as it should be is left alone: a second
-/// run finds nothing to do. A policy is known by its name, a distribution by its caller reference; one that has none is called after its
-/// file. Behaviors may refer to policies by name, also to those in the same files.
+/// The files hold distributions, policies, public keys and key groups, as `headland export` writes them: YAML or JSON, any number of
+/// documents in each, every one with its `kind` and its `config`. What is not there is created, what differs is changed, what is as it
+/// should be is left alone: a second run finds nothing to do. A distribution is known by its caller reference, all else by its name; a
+/// distribution that has none is called after its file. Whatever is referred to may be named, also if it is in the same files.
 ///
 /// When something fails, what comes after it is not done; the next run goes on from there.
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use headland::{
 };
 
 use super::{
-    Session,
+    Session, names,
     policy::{Noun as _, PolicyCommand, run, say_created},
     source, tags,
 };
@@ -211,7 +211,7 @@ pub(crate) async fn run_key_group(args: KeyGroupArgs, session: &mut Session<'_>)
         Group::Create { keys, name, comment, .. } => {
             let (name, comment) = (name.unwrap_or_default(), comment.unwrap_or_default());
             let spec = KeyGroupSpec { name, comment, public_key_ids: keys, tags: BTreeMap::new() };
-            let spec = spec.with_ids(&session.client.names().await?)?;
+            let spec = names::resolved_group(spec, &session.client).await?;
             return say_created(&spec.create(&session.client).await?, session);
         }
         Group::Get { id } => PolicyCommand::Get { id },

@@ -14,7 +14,7 @@ use headland::{
 };
 use serde::Serialize;
 
-use super::{Session, source, tags};
+use super::{Session, names, source, tags};
 use crate::output::Table;
 
 /// Create, look at and change cache policies: how long objects are kept, and what tells them apart
@@ -260,8 +260,7 @@ noun!(
     update_key_group,
     delete_key_group,
     async fn with_ids(self, client: &Client) -> Result<Self, Error> {
-        let names = client.names().await?;
-        Self::with_ids(self, &names)
+        names::resolved_group(self, client).await
     }
 );
 

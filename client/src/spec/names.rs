@@ -89,6 +89,12 @@ fn unknown(kind: Kind, name: &str) -> String {
 }
 
 impl KeyGroupSpec {
+    /// Whether it refers to anything by name.
+    #[must_use]
+    pub fn uses_names(&self) -> bool {
+        self.public_key_ids.iter().any(|entry| !is_id(entry))
+    }
+
     /// The same with ids in place of names, as it is sent.
     ///
     /// # Errors

@@ -31,20 +31,9 @@ pub(crate) fn check(
             let field = if identity.0 == DocumentKind::Distribution { "caller_reference" } else { "name" };
             found.add(field, format!("{:?} is that of another {} in these files", identity.1, identity.0));
         }
-        match &read.thing {
-            Thing::Distribution(spec) => {
-                check_distribution(spec, (&names, &referred), &mut found, |unresolved| {
-                    // What it refers to may stand in a file that could not be read.
-                    if all_readable {
-                        wrong.extend(unresolved.violations().iter().cloned().map(&read.locate));
-                    }
-                })
-            }
-            Thing::KeyGroup(group) => check_key_group(group, (&names, &referred), &mut found, |unresolved| {
-                if all_readable {
-                    wrong.extend(unresolved.violations().iter().cloned().map(&read.locate));
-                }
-            }),
+        let resolved = match &read.thing {
+            Thing::Distribution(spec) => check_distribution(spec, (&names, &referred), &mut found),
+            Thing::KeyGroup(group) => check_key_group(group, (&names, &referred), &mut found),
             policy => {
                 let is_managed =
                     |kind| managed::of_kind(kind).any(|m| resources::name(&m.config) == identity.1);
@@ -55,7 +44,14 @@ pub(crate) fn check(
                 if let Err(violations) = Resource::try_from(&config) {
                     add(&violations, &mut found);
                 }
+                Ok(())
             }
+        };
+        // What it refers to may stand in a file that could not be read.
+        if let Err(unresolved) = resolved
+            && all_readable
+        {
+            wrong.extend(unresolved.violations().iter().cloned().map(&read.locate));
         }
         wrong.extend(found.list().iter().map(|violation| {
             (read.locate)(Violation {
@@ -68,42 +64,34 @@ pub(crate) fn check(
     wrong
 }
 
+/// What is wrong with a distribution goes into `found`. An error is about names that nothing has.
 fn check_distribution(
     spec: &DistributionSpec,
     (names, resources): (&Names, &Resources),
     found: &mut Violations,
-    unresolved: impl FnOnce(Error),
-) {
-    match spec.clone().with_ids(names) {
-        Err(error) => unresolved(error),
-        Ok(spec) => {
-            let config = v1::DistributionConfig::from(&spec);
-            if let Err(violations) = DistributionConfig::check(&config, resources) {
-                add(&violations, found);
-            }
-        }
+) -> Result<(), Error> {
+    let config = v1::DistributionConfig::from(&spec.clone().with_ids(names)?);
+    if let Err(violations) = DistributionConfig::check(&config, resources) {
+        add(&violations, found);
     }
+    Ok(())
 }
 
+/// The same of a key group.
 fn check_key_group(
     group: &KeyGroupSpec,
     (names, resources): (&Names, &Resources),
     found: &mut Violations,
-    unresolved: impl FnOnce(Error),
-) {
-    match group.clone().with_ids(names) {
-        Err(error) => unresolved(error),
-        Ok(group) => {
-            let wire = v1::KeyGroupConfig::from(&group);
-            for (i, description) in unknown_keys(&wire, resources) {
-                found.add(format!("public_key_ids[{i}]"), description);
-            }
-            let config = v1::ResourceConfig { kind: Some(v1::resource_config::Kind::KeyGroup(wire)) };
-            if let Err(violations) = Resource::try_from(&config) {
-                add(&violations, found);
-            }
-        }
+) -> Result<(), Error> {
+    let wire = v1::KeyGroupConfig::from(&group.clone().with_ids(names)?);
+    for (i, description) in unknown_keys(&wire, resources) {
+        found.add(format!("public_key_ids[{i}]"), description);
     }
+    let config = v1::ResourceConfig { kind: Some(v1::resource_config::Kind::KeyGroup(wire)) };
+    if let Err(violations) = Resource::try_from(&config) {
+        add(&violations, found);
+    }
+    Ok(())
 }
 
 fn add(violations: &Violations, found: &mut Violations) {
