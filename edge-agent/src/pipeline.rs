@@ -27,6 +27,7 @@ mod finish;
 mod freshen;
 pub(crate) mod lookup;
 mod obtain;
+mod outgoing;
 mod pass;
 mod patience;
 mod pump;
@@ -60,10 +61,10 @@ use self::{
     lookup::{Found, Slot},
     request_id::RequestIds,
     shield::HEADLAND_REFUSED,
-    websocket::{Tunnels, WebSocketWanted},
+    websocket::Tunnels,
 };
 use crate::{
-    cache::{Cache, Limits, coalescing::Fills, key, object::Arena, runs::Runs, tiers::DiskTier},
+    cache::{Cache, Limits, coalescing::Fills, object::Arena, runs::Runs, tiers::DiskTier},
     clock::{Clock, Timestamp},
     geo::Locations,
     metrics::{Metrics, WorkerMetrics},
@@ -71,20 +72,19 @@ use crate::{
         Fault,
         breaker::{Breaker, Breakers},
         credentials::CredentialsStore,
-        http::{self as origin_http, How, Origins, Outgoing},
-        request::{self as origin_request, Identity, Purpose},
+        http::{self as origin_http, Origins},
+        request::Identity,
         tls::OriginTlsConfigs,
     },
     peers::{FromPeer, Peers},
     routing::{Routing, compile::Behavior},
     signing::Verified,
     viewer::{
-        accept_encoding,
         body::ViewerBody,
         cache_status::{CacheResult, Forward, Handling},
         connection::{Busy, ConnectionState},
         error_page::Failure,
-        max_forwards::{self, MaxForwards},
+        max_forwards,
         reception::Reception,
         redirect,
         response::Marks,
@@ -506,60 +506,6 @@ impl Worker {
 
     fn is_there(&self, slot: &Slot, asking: &Asking) -> bool {
         self.look(slot, asking.request.headers(), self.clock.now()).selected().is_some()
-    }
-
-    /// The request to the origin.
-    fn outgoing<B>(
-        &self,
-        errand: &Errand,
-        purpose: Purpose,
-        request: &Request<B>,
-        viewer: Viewer,
-    ) -> Outgoing {
-        let rules = &errand.behavior.rules;
-        let cookies = key::forwarded_cookies(request.headers(), rules);
-        let scheme = viewer.scheme;
-        let viewer = origin_request::Viewer {
-            method: request.method(),
-            version: request.version(),
-            address: viewer.address.ip(),
-            headers: request.headers(),
-            codings: accept_encoding::of(rules.cache_policy.codings, request),
-        };
-        let mut headers = origin_request::headers(purpose, rules, viewer, cookies.as_deref(), &self.identity);
-        if let MaxForwards::Forward(forwards) = max_forwards::decide(request.method(), request.headers()) {
-            max_forwards::set(forwards, &mut headers);
-        }
-        let how = if request.extensions().get::<WebSocketWanted>().is_some() {
-            websocket::ask(request.headers(), &mut headers);
-            How::WebSocket
-        } else if origin_request::is_grpc(rules, request.method(), request.version(), request.headers()) {
-            How::Http2
-        } else {
-            How::Usual
-        };
-        Outgoing {
-            method: match purpose {
-                Purpose::Fill if request.method() == Method::HEAD => Method::GET,
-                _ => request.method().clone(),
-            },
-            path: errand.path.clone(),
-            query: errand.query.clone(),
-            headers,
-            host: origin_request::forwards_host(rules, &errand.behavior.origin)
-                .then(|| HeaderValue::from_str(&errand.viewer_host).ok())
-                .flatten(),
-            body: None,
-            expects_continue: false,
-            viewer_scheme: scheme,
-            how,
-            shield: (purpose == Purpose::Fill).then(|| self.shield(errand, request)).flatten(),
-        }
-    }
-
-    /// How this edge names itself in Via.
-    fn via(&self, version: http::Version) -> String {
-        [origin_request::version_text(version), " ", &self.identity.pseudonym].concat()
     }
 }
 

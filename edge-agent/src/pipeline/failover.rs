@@ -58,23 +58,27 @@ impl Worker {
                 // The first is counted where the fetch begins.
                 self.metrics.origin_fetches.add(1);
             }
-            let breaker = self.breakers.of(&name_of(origin));
-            let asked = self.clock.now();
-            // Held, if it is one, until it is known how the origin is.
-            let _probe = breaker.outlook(asked);
             // A bucket answers to its own name only.
             let to_bucket = matches!(origin.kind, OriginKind::S3(_));
             outgoing.host.clone_from(if to_bucket { &None } else { &host });
-            let fetched = self.origins.fetch(origin, outgoing).await;
-            match &fetched {
-                Ok(_) => breaker.answered(self.clock.now()),
-                Err(fault) => breaker.failed(fault, asked, self.clock.now()),
-            }
-            last = Some(fetched);
+            last = Some(self.fetch_and_note(origin, outgoing).await);
         }
         outgoing.host = host;
         // There is always one to ask.
         last.unwrap_or(Err(Fault::Overloaded))
+    }
+
+    /// Asks one server of several, and tells its breaker how that went.
+    pub(super) async fn fetch_and_note(&self, origin: &Origin, outgoing: &mut Outgoing) -> Fetched {
+        let (breaker, asked) = (self.breakers.of(&name_of(origin)), self.clock.now());
+        // Held, if it is one, until it is known how the server is.
+        let _probe = breaker.outlook(asked);
+        let fetched = self.origins.fetch(origin, outgoing).await;
+        match &fetched {
+            Ok(_) => breaker.answered(self.clock.now()),
+            Err(fault) => breaker.failed(fault, asked, self.clock.now()),
+        }
+        fetched
     }
 }
 

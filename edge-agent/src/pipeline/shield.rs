@@ -42,23 +42,15 @@ impl Worker {
         let mut answer = None;
         for peer in self.peers.to_ask(&shield.location, shield.hash, Instant::now()) {
             let origin = peer.in_place_of(&behavior.origin);
-            let (name, asked) = (name_of(&origin), self.clock.now());
-            if self.breakers.is_bad(&name, asked) {
+            if self.breakers.is_bad(&name_of(&origin), self.clock.now()) {
                 continue;
             }
-            let breaker = self.breakers.of(&name);
-            // Held, if it is one, until it is known how the edge is.
-            let _probe = breaker.outlook(asked);
             let _asked = peer.ask();
-            match self.origins.fetch(&origin, outgoing).await {
-                Ok(fetched) => {
-                    breaker.answered(self.clock.now());
-                    if !fetched.0.headers().contains_key(&HEADLAND_REFUSED) {
-                        answer = Some(Ok(fetched));
-                        break;
-                    }
-                }
-                Err(fault) => breaker.failed(&fault, asked, self.clock.now()),
+            let fetched = self.fetch_and_note(&origin, outgoing).await;
+            if fetched.as_ref().is_ok_and(|(response, _)| !response.headers().contains_key(&HEADLAND_REFUSED))
+            {
+                answer = Some(fetched);
+                break;
             }
         }
         outgoing.host = host;

@@ -1,6 +1,9 @@
 //! What has changed since the last-good state was saved: so that as much is written as has changed, not as much as there is.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use headland_proto::v1;
 
@@ -64,7 +67,6 @@ impl Unsaved {
 
 /// Adds changes, oldest first, to what was saved before them.
 pub(super) fn apply(mut saved: v1::LastGood, changes: Vec<v1::LastGoodChange>) -> v1::LastGood {
-    use std::collections::BTreeMap;
     if changes.is_empty() {
         return saved;
     }
